@@ -1,0 +1,1 @@
+"""Protocols that turn frozen encoders into numbers."""

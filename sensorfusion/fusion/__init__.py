@@ -1,0 +1,1 @@
+"""Fusion: features of several sensors to features of a joint stream."""

@@ -1,0 +1,1 @@
+"""Pure functions of space and time."""

@@ -1,0 +1,1 @@
+"""Matching: features and geometry to correspondences."""

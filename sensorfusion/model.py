@@ -1,0 +1,141 @@
+"""The whole model: a batch to features per stream, to correspondences, to named losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+from torch import Tensor, nn
+
+from sensorfusion.encoders.encoder import Encoder
+from sensorfusion.errors import ConfigError
+from sensorfusion.fusion.fusion import Fusion
+from sensorfusion.objectives.teacher import Teacher
+from sensorfusion.objectives.term import Targets, Term
+from sensorfusion.sample import Batch, Correspondence, Features
+
+Matching = Callable[[Mapping[str, Features], Batch], Correspondence]
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A term of the objective.
+
+    Args:
+        term: the objective. matching: which tokens it is given as belonging together.
+        weight: factor of its losses in the total.
+    """
+
+    term: Term
+    matching: Matching
+    weight: float = 1.0
+
+
+class Pretrainer(nn.Module):
+    """Encoders, projection heads, fusions, teachers and objective terms.
+
+    Args:
+        encoders: encoders by name.
+        sensors: sensor name -> encoder name; sensors may share an encoder, as do six cameras or
+            two augmented views of one sensor.
+        terms: the objective: named weighted terms.
+        heads: encoder or fusion name -> projection head, applied to tokens [N, D] -> [N, D'].
+        fusions: joint stream name -> module, in the order in which they are computed.
+        teachers: encoder name -> teacher; it gives the targets `teacher.<sensor>` of each sensor
+            that uses the encoder.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, Encoder],
+        sensors: Mapping[str, str],
+        terms: Mapping[str, Weighted],
+        *,
+        heads: Mapping[str, nn.Module] | None = None,
+        fusions: Mapping[str, Fusion] | None = None,
+        teachers: Mapping[str, Teacher] | None = None,
+    ) -> None:
+        super().__init__()
+        unknown = {sensor: name for sensor, name in sensors.items() if name not in encoders}
+        if unknown:
+            raise ConfigError(
+                f"sensors name encoders that do not exist: {unknown}",
+                remedy=f"use one of {sorted(encoders)}",
+            )
+        self.encoders = nn.ModuleDict(encoders)
+        self.heads = nn.ModuleDict(heads or {})
+        self.fusions = nn.ModuleDict(fusions or {})
+        self.teachers = nn.ModuleDict(teachers or {})
+        self.terms = nn.ModuleDict({name: entry.term for name, entry in terms.items()})
+        self.matchings = {name: entry.matching for name, entry in terms.items()}
+        self.weights = {name: entry.weight for name, entry in terms.items()}
+        self.sensors = dict(sensors)
+
+    def encode(self, batch: Batch) -> dict[str, Features]:
+        """Features of every sensor and joint stream, before projection."""
+        features: dict[str, Features] = {}
+        for sensor, name in self.sensors.items():
+            features[sensor] = self._run(self.encoders[name], batch, sensor)
+        for stream, fusion in self.fusions.items():
+            features[stream] = fusion(features)
+        return features
+
+    def project(self, features: Mapping[str, Features]) -> dict[str, Features]:
+        """Features in the spaces in which the terms compare them."""
+        return {stream: self._project(stream, entry) for stream, entry in features.items()}
+
+    def targets(self, batch: Batch) -> dict[str, Tensor | Features]:
+        """What terms may use beside features: labels, keys, index and teachers' features."""
+        targets: dict[str, Tensor | Features] = {"index": batch.index}
+        targets |= {f"labels.{name}": label for name, label in batch.labels.items()}
+        targets |= {f"keys.{name}": key for name, key in batch.keys.items()}
+        for sensor, name in self.sensors.items():
+            if name in self.teachers:
+                targets[f"teacher.{sensor}"] = self._run(self.teachers[name], batch, sensor)
+        return targets
+
+    def losses(
+        self, projected: Mapping[str, Features], batch: Batch, targets: Targets
+    ) -> dict[str, Tensor]:
+        """Weighted named losses `<term>.<loss>`; their sum is the training loss."""
+        losses: dict[str, Tensor] = {}
+        for name, term in self.terms.items():
+            correspondence = self.matchings[name](projected, batch)
+            for part, value in term(projected, correspondence, targets).items():
+                losses[f"{name}.{part}"] = self.weights[name] * value
+        return losses
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """A batch to weighted named losses."""
+        return self.losses(self.project(self.encode(batch)), batch, self.targets(batch))
+
+    def after_step(self) -> None:
+        """Move teachers and the terms' state; called once after each optimiser step."""
+        for name, teacher in self.teachers.items():
+            cast(Teacher, teacher).follow(self.encoders[name], self._head(name))
+        for term in self.terms.values():
+            cast(Term, term).after_step()
+
+    def _run(self, encoder: nn.Module, batch: Batch, sensor: str) -> Features:
+        readings = batch[sensor]
+        if len(readings):
+            features: Features = encoder(readings)
+            return features
+        width = _width(self.encoders[self.sensors[sensor]])
+        return Features.empty(len(batch), width, like=next(self.parameters()))
+
+    def _project(self, stream: str, features: Features) -> Features:
+        head = self._head(self.sensors.get(stream, stream))
+        if head is None:
+            return features
+        if len(features):
+            return features.replace(tokens=head(features.tokens))
+        return features.replace(tokens=features.tokens.new_zeros(0, _width(head)))
+
+    def _head(self, name: str) -> nn.Module | None:
+        return self.heads[name] if name in self.heads else None
+
+
+def _width(module: nn.Module) -> int:
+    return cast(Encoder, module).width

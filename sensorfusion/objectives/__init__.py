@@ -1,0 +1,1 @@
+"""Objectives: features and correspondences to named losses."""

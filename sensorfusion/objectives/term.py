@@ -1,0 +1,40 @@
+"""Term, the sixth word: one objective, from features and a correspondence to named losses."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from sensorfusion.sample import Correspondence, Features
+
+Targets = Mapping[str, Tensor | Features]
+
+
+class Term(nn.Module, abc.ABC):
+    """One objective.
+
+    State that has to survive a restart (queues, prototypes, step counters) is a buffer or
+    parameter, so that the engine saves it. Every rank returns the same value, that of the whole
+    distributed batch; the sum over ranks of the gradients is the gradient of that value.
+    """
+
+    @abc.abstractmethod
+    def forward(
+        self,
+        features: Mapping[str, Features],
+        correspondence: Correspondence,
+        targets: Targets,
+    ) -> dict[str, Tensor]:
+        """Scalar losses by name; their sum is the term's loss.
+
+        Args:
+            features: per stream (sensor, fusion) its tokens.
+            correspondence: which tokens belong together.
+            targets: named extras of the batch: `labels.<name>`, `keys.<name>`, `index`, and
+                `teacher.<stream>` (Features of a teacher, without gradient).
+        """
+
+    def after_step(self) -> None:
+        """Called once after each optimiser step, e.g. to renormalise prototypes."""

@@ -1,0 +1,1 @@
+"""Sensors: one file each: the reading, its normalisers, augmentations and drawing."""
