@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
 from sensorfusion.errors import DataError
 from sensorfusion.sample import Array, Reading, require_array
@@ -18,7 +19,10 @@ from sensorfusion.sensors.imu import require_rows
 SRGB = "sRGB"  # uint8, C = 3
 MILLIMETRES = "mm"  # uint16, C = 1, 0 = no return
 METRES = "m"  # float32, C = 1, 0 = no return
-_RAW = {SRGB: (np.dtype(np.uint8), 3), MILLIMETRES: (np.dtype(np.uint16), 1)}
+_RAW: dict[str, tuple[npt.DTypeLike, int | None]] = {
+    SRGB: (np.uint8, 3),
+    MILLIMETRES: (np.uint16, 1),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ class CameraImage(Reading):
     pixels: Array
 
     def validate(self) -> None:
-        dtype, channels = _RAW.get(self.unit, (np.dtype(np.float32), None))
+        dtype, channels = _RAW.get(self.unit, (np.float32, None))
         require_array(self, "pixels", (None, None, None, channels), dtype)
         if 0 in self.pixels.shape:
             raise DataError(

@@ -5,17 +5,20 @@ Shape letters: T time steps, 3 sensor axes (x, y, z), 6 channels = 3 of accelera
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
-from sensorfusion.errors import ClockError
+from sensorfusion.errors import ClockError, UnitError
 from sensorfusion.sample import Array, Reading, require_array
+from sensorfusion.sensors.transform import Preparation
 
 STANDARD_GRAVITY = 9.80665  # m/s^2 in one g (exact by definition)
 SI = "m/s^2, rad/s"
 GRAVITY_DEGREES = "g, deg/s"
+STANDARDISED = "standard deviations"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +45,11 @@ class ImuWindow(Reading):
         require_rows(self, len(self.acceleration))
 
     @property
-    def channels_T6(self) -> Array:
-        """Acceleration and angular rate side by side."""
+    def channels(self) -> Array:
+        """[T, 6]: acceleration and angular rate side by side."""
         return np.concatenate([self.acceleration, self.angular_rate], axis=1)
 
-    def with_channels(self, channels_T6: Array, **changes: object) -> ImuWindow:
+    def with_channels(self, channels_T6: Array, **changes: Any) -> ImuWindow:
         """A copy with other values (cast to float32), and other fields where given."""
         values = channels_T6.astype(np.float32)
         return self.replace(acceleration=values[:, :3], angular_rate=values[:, 3:], **changes)
@@ -59,4 +62,62 @@ def require_rows(reading: Reading, rows: int) -> None:
             f"{len(reading.clock)} times for {rows} rows",
             where=f"{type(reading).__name__} of {reading.source or 'an unnamed source'}",
             remedy="give the clock one time per row of the arrays",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GravityDegrees(Preparation[ImuWindow]):
+    """Acceleration in g and angular rate in deg/s: what CMC-CMKM feeds its network."""
+
+    kind = ImuWindow
+    sensors: tuple[str, ...] = ("imu",)
+
+    def prepare(self, reading: ImuWindow) -> ImuWindow:
+        _require_unit(self, reading, SI)
+        return reading.replace(
+            acceleration=reading.acceleration / np.float32(STANDARD_GRAVITY),
+            angular_rate=np.rad2deg(reading.angular_rate),
+            unit=GRAVITY_DEGREES,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StandardiseImu(Preparation[ImuWindow]):
+    """(value - mean) / deviation per channel, with statistics of the training data.
+
+    Args:
+        mean, deviation: six numbers each: acceleration x, y, z, angular rate x, y, z.
+        unit_before: the unit that the statistics were taken in.
+    """
+
+    kind = ImuWindow
+    sensors: tuple[str, ...] = ("imu",)
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    unit_before: str = SI
+
+    @staticmethod
+    def fit(readings: Iterable[ImuWindow], sensors: tuple[str, ...] = ("imu",)) -> StandardiseImu:
+        """Statistics over all time steps of all readings."""
+        windows = list(readings)
+        rows_N6 = np.concatenate([window.channels for window in windows]).astype(np.float64)
+        return StandardiseImu(
+            sensors=sensors,
+            mean=tuple(rows_N6.mean(axis=0).tolist()),
+            deviation=tuple(rows_N6.std(axis=0).tolist()),
+            unit_before=windows[0].unit,
+        )
+
+    def prepare(self, reading: ImuWindow) -> ImuWindow:
+        _require_unit(self, reading, self.unit_before)
+        centred_T6 = reading.channels - np.asarray(self.mean)
+        return reading.with_channels(centred_T6 / np.asarray(self.deviation), unit=STANDARDISED)
+
+
+def _require_unit(transform: object, reading: ImuWindow, unit: str) -> None:
+    if reading.unit != unit:
+        raise UnitError(
+            f"{type(transform).__name__} takes {unit!r}, found {reading.unit!r}",
+            where=reading.source,
+            remedy="apply normalisers in the order in which they were fitted",
         )

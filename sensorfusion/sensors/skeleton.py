@@ -10,8 +10,10 @@ from typing import ClassVar
 
 import numpy as np
 
+from sensorfusion.errors import DataError
 from sensorfusion.sample import Array, Reading, require_array
 from sensorfusion.sensors.imu import require_rows
+from sensorfusion.sensors.transform import Preparation
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,53 @@ class SkeletonWindow(Reading):
     def validate(self) -> None:
         require_array(self, "joints", (None, len(self.tree), 3), np.float32)
         require_rows(self, len(self.joints))
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorFirstFrame(Preparation[SkeletonWindow]):
+    """Origin and length unit from the first frame, so that the body's motion is kept.
+
+    With its defaults this is what CMC-CMKM does (before resampling): the spine joint of frame 0
+    becomes the origin, its distance to the shoulder centre the unit of length.
+
+    Args:
+        anchor: joint whose position in the first frame becomes the origin.
+        distance: two joints whose distance in the first frame becomes 1.
+    """
+
+    kind = SkeletonWindow
+    sensors: tuple[str, ...] = ("skeleton",)
+    anchor: int = 2
+    distance: tuple[int, int] = (1, 2)
+
+    def prepare(self, reading: SkeletonWindow) -> SkeletonWindow:
+        joints, _ = anchor_first_frame(
+            reading.joints, self.anchor, self.distance, where=reading.source
+        )
+        names = reading.tree.names
+        first, second = self.distance
+        return reading.replace(
+            joints=joints.astype(np.float32), unit=f"distance {names[first]} to {names[second]}"
+        )
+
+
+def anchor_first_frame(
+    joints_TJ3: Array, anchor: int, distance: tuple[int, int], *, where: str = ""
+) -> tuple[Array, float]:
+    """Joints relative to `anchor` in frame 0, over the distance of two joints in frame 0.
+
+    Returns:
+        The joints [T, J, 3], and the distance in the unit of the input.
+
+    Raises:
+        DataError: when the two joints coincide.
+    """
+    centred_TJ3 = joints_TJ3 - joints_TJ3[0, anchor]
+    scale = float(np.linalg.norm(centred_TJ3[0, distance[0]] - centred_TJ3[0, distance[1]]))
+    if scale == 0.0:
+        raise DataError(
+            f"joints {distance} coincide in the first frame",
+            where=where,
+            remedy="choose other joints for the unit of length, or remove the clip",
+        )
+    return centred_TJ3 / scale, scale

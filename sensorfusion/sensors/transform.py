@@ -56,11 +56,11 @@ class SensorTransform(abc.ABC, Generic[ReadingT]):
     sensors: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        if isinstance(self.sensors, str):
+        if not isinstance(self.sensors, tuple):
             raise ConfigError(
-                f"sensors={self.sensors!r} is a string",
+                f"sensors = {self.sensors!r} is not a tuple of names",
                 where=type(self).__name__,
-                remedy=f"write sensors=({self.sensors!r},)",
+                remedy='write for example sensors=("imu",)',
             )
 
     @property
