@@ -44,7 +44,11 @@ def fourier_resample(values: Array, steps: int) -> Array:
 
 def linear_resample(values: Array, steps: int) -> Array:
     """Resample along axis 0 by linear interpolation between its ends: [T, ...] -> [S, ...]."""
-    positions = row_positions(len(values), steps, "linear")
+    return rows_between(values, row_positions(len(values), steps, "linear"))
+
+
+def rows_between(values: Array, positions: npt.NDArray[np.float64]) -> Array:
+    """Rows at fractional positions [S] by linear interpolation: [T, ...] -> [S, ...]."""
     below = np.minimum(positions.astype(np.int64), max(len(values) - 2, 0))
     above = np.minimum(below + 1, len(values) - 1)
     weight = (positions - below).reshape(-1, *[1] * (values.ndim - 1))
@@ -145,3 +149,40 @@ class CropResample(Augmentation[Reading, tuple[int, int]]):
     def apply(self, reading: Reading, draw: tuple[int, int]) -> Reading:
         """The stretched part; its times are those of the rows that it came from."""
         return resample_reading(crop_rows(reading, *draw), len(reading.clock), self.method)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WarpTime(Augmentation[Reading, npt.NDArray[np.float64]]):
+    """Let time run unevenly: smoothly varying speed, same first and last row.
+
+    The clock is not changed: a warped window says that an event happened at another moment.
+
+    Args:
+        sigma: deviation of the logarithm of the speed at the knots.
+        knots: number of speeds that are drawn; between them speed is interpolated.
+    """
+
+    sigma: float = 0.2
+    knots: int = 4
+
+    def draw(self, reading: Reading, generator: np.random.Generator) -> npt.NDArray[np.float64]:
+        """Row positions [T], from 0 to T - 1."""
+        rows = len(reading.clock)
+        speeds = np.exp(generator.normal(0.0, self.sigma, self.knots))
+        knots = np.linspace(0.0, 1.0, self.knots)
+        steps = np.interp(np.linspace(0.0, 1.0, max(rows - 1, 1)), knots, speeds)
+        passed = np.concatenate([[0.0], np.cumsum(steps)])[:rows]
+        return np.asarray(passed * ((rows - 1) / max(passed[-1], 1e-12)), dtype=np.float64)
+
+    def apply(self, reading: Reading, draw: npt.NDArray[np.float64]) -> Reading:
+        """Rows at the drawn positions; the nearest ones where values are integers."""
+        arrays: dict[str, Any] = {
+            name: _rows_at(getattr(reading, name), draw) for name in reading.ARRAYS
+        }
+        return reading.replace(**arrays)
+
+
+def _rows_at(values: Array, positions: npt.NDArray[np.float64]) -> Array:
+    if values.dtype.kind == "f":
+        return rows_between(values, positions).astype(values.dtype)
+    return values[np.rint(positions).astype(np.int64)]
