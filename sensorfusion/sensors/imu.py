@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from sensorfusion.errors import ClockError, UnitError
+from sensorfusion.errors import ClockError, DataError, UnitError
 from sensorfusion.geometry.rotation import rotation_about
 from sensorfusion.sample import Array, Reading, require_array
 from sensorfusion.sensors.transform import Augmentation, Preparation, Transform
@@ -120,13 +120,20 @@ class StandardiseImu(Preparation[ImuWindow]):
 
     @staticmethod
     def fit(readings: Iterable[ImuWindow], sensors: tuple[str, ...] = ("imu",)) -> StandardiseImu:
-        """Statistics over all time steps of all readings."""
+        """Statistics over all time steps of all readings; a constant channel is only centred.
+
+        Raises:
+            DataError: when there are no readings.
+        """
         windows = list(readings)
+        if not windows:
+            raise DataError("no IMU readings to take statistics of", where="StandardiseImu.fit")
         rows_N6 = np.concatenate([window.channels for window in windows]).astype(np.float64)
+        deviation = rows_N6.std(axis=0)
         return StandardiseImu(
             sensors=sensors,
             mean=tuple(rows_N6.mean(axis=0).tolist()),
-            deviation=tuple(rows_N6.std(axis=0).tolist()),
+            deviation=tuple(np.where(deviation > 0.0, deviation, 1.0).tolist()),
             unit_before=windows[0].unit,
         )
 

@@ -11,9 +11,22 @@ from safetensors.numpy import load_file
 
 from sensorfusion.datasets.utd_mhad import UtdMhad, read_inertial, read_skeleton
 from sensorfusion.geometry.clock import Clock
-from sensorfusion.sensors.imu import GravityDegrees
-from sensorfusion.sensors.resampling import Resample, fourier_resample
-from sensorfusion.sensors.skeleton import AnchorFirstFrame, SkeletonWindow, anchor_first_frame
+from sensorfusion.sensors.imu import (
+    GRAVITY_DEGREES,
+    GravityDegrees,
+    ImuWindow,
+    PermuteSegments,
+    ShuffleChannels,
+)
+from sensorfusion.sensors.resampling import CropResample, Resample, fourier_resample
+from sensorfusion.sensors.skeleton import (
+    AnchorFirstFrame,
+    RotateSkeleton,
+    ScaleSkeleton,
+    ShearSkeleton,
+    SkeletonWindow,
+    anchor_first_frame,
+)
 from sensorfusion.sensors.transform import apply_all
 
 DOUBLE = {"rtol": 0.0, "atol": 1e-9}
@@ -94,3 +107,60 @@ def skeleton_window(joints_3TJ: np.ndarray) -> SkeletonWindow:
     return SkeletonWindow(
         clock=Clock.fraction(len(joints)), axes="camera", unit="normalised", joints=joints
     )
+
+
+@pytest.fixture(scope="module")
+def draws(folder):
+    return load_file(folder / "augmentations.safetensors")
+
+
+def released_map(kind: type, **changes):
+    """A linear map about joint 0 of every frame, as the released code."""
+    return kind(anchor=0, every_frame=True, **changes)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "draw", "out"),
+    [
+        (released_map(RotateSkeleton), "rotation_deg", "rotation_out"),
+        (released_map(ScaleSkeleton), "scale", "scale_out"),
+        (ShearSkeleton(), "shear", "shear_out"),
+    ],
+)
+def test_recorded_skeleton_maps(draws, augmentation, draw, out):
+    window = skeleton_window(draws["skeleton_in"])
+    mapped = augmentation.apply(window, draws[draw])
+    np.testing.assert_allclose(mapped.joints.transpose(2, 0, 1), draws[out], **SINGLE)
+
+
+def test_recorded_crop(draws):
+    window = skeleton_window(draws["skeleton_in"])
+    start, length = (int(n) for n in draws["crop_start_length"])
+    cropped = CropResample(sensors=("skeleton",)).apply(window, (start, length))
+    np.testing.assert_allclose(cropped.joints.transpose(2, 0, 1), draws["crop_out"], **SINGLE)
+
+
+def imu_window(channels_6T: np.ndarray) -> ImuWindow:
+    channels = channels_6T.T.copy()
+    return ImuWindow(
+        clock=Clock.fraction(len(channels)),
+        axes="sensor",
+        unit=GRAVITY_DEGREES,
+        acceleration=channels[:, :3],
+        angular_rate=channels[:, 3:],
+    )
+
+
+def test_recorded_channel_shuffle_of_the_release_shuffles_time(draws):
+    window, order = imu_window(draws["inertial_in"]), draws["channel_shuffle_index"]
+    shuffled = ShuffleChannels(released_axes=True).apply(window, order)
+    np.testing.assert_array_equal(shuffled.channels.T, draws["channel_shuffle_out"])
+
+
+def test_recorded_permutation_of_the_release_moves_blocks_of_channels(draws):
+    """The order of the two blocks was not recorded: exactly one order must give the output."""
+    window, permute = imu_window(draws["inertial_in"]), PermuteSegments(released_axes=True)
+    outs = [permute.apply(window, np.array(order)).channels.T for order in ((0, 1), (1, 0))]
+    assert [np.array_equal(out, draws["permutation_out"]) for out in outs].count(True) == 1
+    in_time = PermuteSegments().apply(window, np.array([1, 0])).channels.T
+    assert not np.array_equal(in_time, outs[1])
