@@ -12,6 +12,7 @@ fraction of the clip. The IMU is on the right wrist in actions 1-21, on the righ
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from sensorfusion.datasets.dataset import data_folder, require_known
+from sensorfusion.datasets.matfile import MatFileError, read_matrix
 from sensorfusion.errors import DataError
 from sensorfusion.geometry.clock import Clock, ClockKind
 from sensorfusion.sample import Array, Frame, Reading, Sample
@@ -58,9 +60,10 @@ _FILES = {
     "skeleton": ("Skeleton", "skeleton.mat"),
     "camera": ("Depth_half", "depth.npz"),
 }
+# What numpy and zipfile raise on damaged archives.
 _MALFORMED = (
     *(OSError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError, MemoryError),
-    *(NotImplementedError, zlib.error, zipfile.BadZipFile),
+    *(NotImplementedError, SyntaxError, struct.error, zlib.error, zipfile.BadZipFile),
 )
 
 
@@ -177,51 +180,59 @@ def read_depth(path: Path) -> tuple[Array, int]:
     if depth.dtype != np.uint16 or depth.ndim != 3:
         raise DataError(
             f"'depth' is {depth.dtype} of shape {depth.shape}, expected uint16 [frames, H, W]",
-            where=str(path),
+            where=_place(path),
             remedy="restore the file from the data set",
         )
     if len(depth) != -(-frames // 2) or not len(depth):
         raise DataError(
             f"{len(depth)} depth frames for a clip of {frames}, expected every second one",
-            where=str(path),
+            where=_place(path),
             remedy="restore the file from the data set",
         )
     return depth, frames
 
 
 def _read_mat(path: Path, variable: str, shape: tuple[int | None, ...]) -> Array:
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     try:
-        array = loadmat(path, variable_names=[variable])[variable]
-    except (*_MALFORMED, MatReadError) as error:
+        array = read_matrix(path, variable)
+    except (OSError, MatFileError) as error:
         raise _unreadable(path, error) from error
     fits = array.ndim == len(shape) and all(
         n in (None, m) for n, m in zip(shape, array.shape, strict=True)
     )
-    if not fits or array.dtype.kind not in "fiu":
-        wanted = ["any" if n is None else n for n in shape]
+    if not fits:
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
         raise DataError(
-            f"{variable!r} is {array.dtype} of shape {array.shape}, expected numbers of {wanted}",
-            where=str(path),
+            f"{variable!r} has shape {array.shape}, expected {wanted}",
+            where=_place(path),
             remedy="restore the file from the data set; its channels or joints are not all there",
         )
     if min(array.shape) < 2:
         raise DataError(
             f"{variable!r} has shape {array.shape}: fewer than two time steps",
-            where=str(path),
+            where=_place(path),
             remedy="remove the clip",
         )
-    return np.asarray(array, dtype=np.float64)
+    return array
+
+
+def _place(path: Path) -> str:
+    """Sensor and file, for error messages."""
+    sensor = next(name for name, (folder, _) in _FILES.items() if folder == path.parent.name)
+    return f"sensor {sensor!r}, {path}"
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:
     return DataError(
         f"the file cannot be read: {type(error).__name__}: {error}",
-        where=str(path),
+        where=_place(path),
         remedy="restore the file from the data set; it is truncated, or of another format",
     )
+
+
+def _single(values: Array) -> Array:
+    with np.errstate(over="ignore"):  # the reading refuses what became infinite
+        return values.astype(np.float32)
 
 
 def _read_imu(path: Path) -> ImuWindow:
@@ -230,9 +241,9 @@ def _read_imu(path: Path) -> ImuWindow:
         clock=Clock.fraction(len(array)),
         axes="inertial sensor x, y, z",
         unit=SI,
-        source=f"sensor 'imu', {path}",
-        acceleration=(array[:, :3] * STANDARD_GRAVITY).astype(np.float32),
-        angular_rate=np.deg2rad(array[:, 3:]).astype(np.float32),
+        source=_place(path),
+        acceleration=_single(array[:, :3] * STANDARD_GRAVITY),
+        angular_rate=_single(np.deg2rad(array[:, 3:])),
     )
 
 
@@ -242,8 +253,8 @@ def _read_joints(path: Path) -> SkeletonWindow:
         clock=Clock.fraction(len(array)),
         axes="kinect camera: x right in the image, y up, z away",
         unit="m",
-        source=f"sensor 'skeleton', {path}",
-        joints=array.astype(np.float32),
+        source=_place(path),
+        joints=_single(array),
         tree=KINECT_V1,
     )
 
@@ -255,7 +266,7 @@ def _read_camera(path: Path) -> CameraImage:
         clock=Clock(ClockKind.FRACTION, shown / max(frames - 1, 1)),
         axes="pixels: u right, v down",
         unit=MILLIMETRES,
-        source=f"sensor 'camera', {path}",
+        source=_place(path),
         pixels=depth[..., None],
     )
 
