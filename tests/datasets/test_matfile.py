@@ -53,7 +53,7 @@ def test_damage_gives_our_error_or_an_array(tmp_path, compressed):
     savemat(path, {"x": draws.normal(size=(30, 6))}, do_compression=compressed)
     sound = path.read_bytes()
     refused = 0
-    for _ in range(1500):
+    for _ in range(400):
         damaged = bytearray(sound)
         for place in draws.integers(120, 230, draws.integers(1, 5)):
             damaged[place] = draws.integers(256)
@@ -62,7 +62,7 @@ def test_damage_gives_our_error_or_an_array(tmp_path, compressed):
             read_matrix(path, "x")
         except MatFileError:
             refused += 1
-    assert refused > 1000
+    assert refused > 250
 
 
 def test_empty_compressed_data(tmp_path):

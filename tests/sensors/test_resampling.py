@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import signal
 
 from sensorfusion.errors import ConfigError
 from sensorfusion.geometry.clock import Clock, ClockKind
@@ -22,6 +23,26 @@ def test_linear_and_nearest_keep_both_ends_and_lie_on_lines():
     np.testing.assert_allclose(linear_resample(ramp, 19)[:, 0], np.linspace(0, 9, 19))
     assert nearest_resample(ramp, 4)[:, 0].tolist() == [0, 3, 6, 9]
     np.testing.assert_array_equal(linear_resample(np.ones((1, 2)), 3), np.ones((3, 2)))
+
+
+def test_fourier_is_scipys():
+    draws = np.random.default_rng(0)
+    for rows, steps in [
+        (37, 50),
+        (50, 37),
+        (36, 50),
+        (50, 36),
+        (50, 50),
+        (51, 51),
+        (2, 9),
+        (9, 2),
+        (1, 5),
+        (100, 50),
+    ]:
+        values = draws.normal(size=(rows, 2, 3))
+        np.testing.assert_allclose(
+            fourier_resample(values, steps), signal.resample(values, steps, axis=0), atol=1e-12
+        )
 
 
 def test_fourier_restores_a_periodic_signal_and_linear_does_not_ring():
