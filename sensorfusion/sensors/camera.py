@@ -231,18 +231,37 @@ class CropPerson(CropTo):
 
     Args:
         margin: free border on each side, as a share of the box.
+        rows: height of the box in pixels, around the centre of all that is there: bodies keep
+            their relative size, whether or not an arm is raised; None: as tall as it takes.
     """
 
     margin: float = 0.05
+    rows: int | None = None
 
     def box(self, reading: CameraImage) -> Box:
         found = occupied_box(reading.pixels)
-        grown = 1.0 + 2.0 * self.margin
-        height = grown * max(found.height, found.width * self.size[0] / self.size[1])
+        if self.rows is None:
+            grown = 1.0 + 2.0 * self.margin
+            height = grown * max(found.height, found.width * self.size[0] / self.size[1])
+            down, right = (found.top + found.bottom) / 2, (found.left + found.right) / 2
+        else:
+            height = float(self.rows)
+            down, right = _centre(reading.pixels, found)
         width = height * self.size[1] / self.size[0]
-        top = round((found.top + found.bottom - height) / 2)
-        left = round((found.left + found.right - width) / 2)
+        top, left = round(down - height / 2), round(right - width / 2)
         return Box(top, left, top + round(height), left + round(width))
+
+
+def _centre(pixels_THWC: Array, box: Box) -> tuple[float, float]:
+    """Mean row and column of non-zero pixels, as edges count (the first pixel is 0 to 1)."""
+    count_HW = np.count_nonzero(
+        pixels_THWC[:, box.top : box.bottom, box.left : box.right], axis=(0, 3)
+    )
+    rows, columns = (np.arange(n) + 0.5 for n in count_HW.shape)
+    total = max(int(count_HW.sum()), 1)
+    down = float(count_HW.sum(axis=1) @ rows) / total
+    right = float(count_HW.sum(axis=0) @ columns) / total
+    return box.top + down, box.left + right
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,9 +78,19 @@ def test_the_person_fills_the_crop_in_its_proportions():
     assert crop.prepare(empty).pixels.shape == (5, 12, 8, 1)
 
 
+def test_a_box_of_fixed_height_keeps_the_scale_and_follows_the_mass():
+    crop = CropPerson(size=(8, 8), rows=8)
+    assert crop.box(depth()) == Box(2, 3, 10, 11)
+    pixels = depth().pixels.copy()
+    pixels[0, 0, 6] = 2500  # one raised finger, in one of five frames
+    assert crop.box(depth().replace(pixels=pixels)) == Box(2, 3, 10, 11)
+    assert CropPerson(size=(8, 8)).box(depth().replace(pixels=pixels)).height > 8
+
+
 @pytest.mark.parametrize(
     "transform",
     [
+        CropPerson(size=(20, 10), rows=10),
         Resize(size=(30, 20)),
         CropPerson(size=(12, 8)),
         CropImage(smallest=0.5, stretch=True),
