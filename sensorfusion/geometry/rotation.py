@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,10 +17,15 @@ def rotation_about(axis_3: npt.ArrayLike, radians: float) -> npt.NDArray[np.floa
     return np.asarray(rotation, dtype=np.float64)
 
 
-def rotation_xyz(degrees_3: npt.ArrayLike) -> npt.NDArray[np.float64]:
+def rotation_xyz(degrees_3: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Rx Ry Rz of three angles in degrees (z turns first): float64 [3, 3]."""
-    angles = np.deg2rad(np.asarray(degrees_3, dtype=np.float64))
-    about_x, about_y, about_z = (
-        rotation_about(axis, float(angle)) for axis, angle in zip(np.eye(3), angles, strict=True)
+    (cx, sx), (cy, sy), (cz, sz) = (
+        (math.cos(angle), math.sin(angle)) for angle in (math.radians(d) for d in degrees_3)
     )
-    return np.asarray(about_x @ about_y @ about_z, dtype=np.float64)
+    return np.array(
+        [
+            [cy * cz, -cy * sz, sy],
+            [cx * sz + sx * sy * cz, cx * cz - sx * sy * sz, -sx * cy],
+            [sx * sz - cx * sy * cz, sx * cz + cx * sy * sz, cx * cy],
+        ]
+    )

@@ -268,7 +268,9 @@ class LinearMap(Augmentation[SkeletonWindow, Array]):
         fixed = np.zeros(3) if self.anchor is None else joints_TJ3[:, [self.anchor]]
         if self.anchor is not None and not self.every_frame:
             fixed = fixed[:1]
-        mapped = (joints_TJ3 - fixed) @ self.matrix(draw).T + fixed
+        # One product of all rows: NumPy multiplies a stack of small matrices one by one.
+        rows_N3 = (joints_TJ3 - fixed).reshape(-1, 3) @ self.matrix(draw).T
+        mapped = rows_N3.reshape(joints_TJ3.shape) + fixed
         return reading.replace(joints=mapped.astype(np.float32))
 
 

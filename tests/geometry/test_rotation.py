@@ -19,3 +19,9 @@ def test_rotations_are_orthonormal_and_keep_their_axis():
     np.testing.assert_allclose(rotation @ axis, axis, atol=1e-12)
     np.testing.assert_allclose(np.trace(rotation), 1 + 2 * np.cos(1.234), atol=1e-12)
     np.testing.assert_allclose(np.linalg.det(rotation_xyz([10, 20, 30])), 1.0, atol=1e-12)
+
+
+def test_three_angles_are_three_turns_in_order():
+    angles = [10.0, -70.0, 200.0]
+    x, y, z = (rotation_about(a, np.deg2rad(d)) for a, d in zip(np.eye(3), angles, strict=True))
+    np.testing.assert_allclose(rotation_xyz(angles), x @ y @ z, atol=1e-12)
