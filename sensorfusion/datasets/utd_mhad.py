@@ -306,5 +306,13 @@ def _clips(root: Path, sensor: str) -> frozenset[Clip]:
             remedy="check the root, or leave the sensor out",
         )
     matches = (pattern.fullmatch(path.name) for path in (root / folder).iterdir())
-    clips = (Clip(*map(int, match.groups())) for match in matches if match)
-    return frozenset(clip for clip in clips if 1 <= clip.action <= len(ACTIONS))
+    clips = frozenset(Clip(*map(int, match.groups())) for match in matches if match)
+    unknown = sorted(clip for clip in clips if not 1 <= clip.action <= len(ACTIONS))
+    if unknown:
+        raise DataError(
+            f"clip {unknown[0].name} names action {unknown[0].action}, known are 1 to "
+            f"{len(ACTIONS)}",
+            where=str(_path(root, sensor, unknown[0])),
+            remedy="move files of other data sets out of the folder",
+        )
+    return clips

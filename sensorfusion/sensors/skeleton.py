@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from sensorfusion.errors import DataError
+from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.geometry.rotation import rotation_xyz
 from sensorfusion.sample import Array, Reading, require_array
 from sensorfusion.sensors.imu import require_rows
@@ -28,17 +28,39 @@ class JointTree:
 
     Args:
         names: J names; "left_x" and "right_x" are each other's mirror image.
-        parents: J indices into `names`; the root is its own parent.
+        parents: J indices into `names`; the root, and only it, is its own parent.
+
+    Raises:
+        ConfigError: on different numbers of both, or not exactly one root.
     """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        roots = sum(j == p for j, p in enumerate(self.parents))
+        if len(self.names) != len(self.parents) or roots != 1:
+            raise ConfigError(
+                f"{len(self.names)} joints with {len(self.parents)} parents and {roots} roots",
+                where="JointTree",
+                remedy="give every joint one parent, and the root itself",
+            )
+
     def __len__(self) -> int:
         return len(self.names)
 
     def index(self, name: str) -> int:
-        """Position of a joint by its name."""
+        """Position of a joint by its name.
+
+        Raises:
+            ConfigError: when there is no such joint.
+        """
+        if name not in self.names:
+            raise ConfigError(
+                f"no joint {name!r}",
+                where="JointTree",
+                remedy=f"the joints are {', '.join(self.names)}",
+            )
         return self.names.index(name)
 
     @property

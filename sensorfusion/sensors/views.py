@@ -77,7 +77,8 @@ class DropSensors:
     """Leave out sensors at random, as they fail in use; at least one of a sample stays.
 
     A sensor that is left out is left out of every frame. Which sets of sensors occur follows the
-    given probabilities, on the condition that not all of the sample's sensors are gone.
+    given probabilities, on the condition that not all of the sample's sensors are gone. Apply it
+    before `Views`, so that a sensor goes with all of its views.
 
     Args:
         p: probability of each named sensor to be left out; others always stay.

@@ -110,6 +110,12 @@ def test_wrong_root_and_empty_folder(root, tmp_path):
         UtdMhad(empty)
 
 
+def test_a_clip_of_an_unknown_action_is_named(root):
+    write_clip(root, "a28_s1_t1")
+    with pytest.raises(DataError, match=r"action 28[\s\S]*a28_s1_t1_inertial\.mat"):
+        whole(root)
+
+
 def test_a_missing_partner_is_named_or_dropped(root):
     skeleton(root, CLIP).unlink()
     with pytest.raises(DataError, match=r"a1_s1_t1 has no file for sensor 'skeleton'[\s\S]*drop"):

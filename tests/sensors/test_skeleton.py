@@ -3,13 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sensorfusion.errors import DataError
+from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.geometry.rotation import rotation_about, rotation_xyz
 from sensorfusion.sensors.skeleton import (
     KINECT_V1,
     AnchorFirstFrame,
     BodyFrame,
     JitterSkeleton,
+    JointTree,
     MaskJoints,
     MirrorSkeleton,
     RotateSkeleton,
@@ -42,6 +43,13 @@ def test_the_tree_is_one_tree_and_its_sides_mirror_each_other():
     assert all(mirror[mirror[j]] == j for j in range(20))
     assert [j for j in range(20) if mirror[j] == j] == [0, 1, 2, 3]
     assert all(KINECT_V1.parents[mirror[j]] == mirror[KINECT_V1.parents[j]] for j in range(20))
+
+
+def test_wrong_trees_and_joints_are_refused():
+    with pytest.raises(ConfigError, match="2 roots"):
+        JointTree(("a", "b"), (0, 1))
+    with pytest.raises(ConfigError, match="no joint 'tail'"):
+        KINECT_V1.index("tail")
 
 
 def test_anchoring_removes_place_and_size_but_not_motion():
