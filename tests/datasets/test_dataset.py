@@ -7,7 +7,9 @@ from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.utd_mhad import UtdMhad
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.sensors.camera import Resize
-from sensorfusion.sensors.imu import JitterImu
+from sensorfusion.sensors.imu_augment import (
+    JitterImu,
+)
 from sensorfusion.sensors.resampling import Resample
 from sensorfusion.sensors.transform import apply_all
 from tests.datasets.recordings import inertial, write_set

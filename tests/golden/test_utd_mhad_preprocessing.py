@@ -11,21 +11,17 @@ from safetensors.numpy import load_file
 
 from sensorfusion.datasets.utd_mhad import UtdMhad, read_inertial, read_skeleton
 from sensorfusion.geometry.clock import Clock
-from sensorfusion.sensors.imu import (
-    GRAVITY_DEGREES,
-    GravityDegrees,
-    ImuWindow,
+from sensorfusion.sensors.imu import GRAVITY_DEGREES, GravityDegrees, ImuWindow
+from sensorfusion.sensors.imu_augment import (
     PermuteSegments,
     ShuffleChannels,
 )
 from sensorfusion.sensors.resampling import CropResample, Resample, fourier_resample
-from sensorfusion.sensors.skeleton import (
-    AnchorFirstFrame,
+from sensorfusion.sensors.skeleton import AnchorFirstFrame, SkeletonWindow, anchor_first_frame
+from sensorfusion.sensors.skeleton_augment import (
     RotateSkeleton,
     ScaleSkeleton,
     ShearSkeleton,
-    SkeletonWindow,
-    anchor_first_frame,
 )
 from sensorfusion.sensors.transform import apply_all
 

@@ -5,14 +5,13 @@ import pytest
 
 from sensorfusion.errors import ClockError, ConfigError, DataError, UnitError
 from sensorfusion.geometry.clock import Clock
-from sensorfusion.sensors.imu import (
-    GravityDegrees,
+from sensorfusion.sensors.imu import GravityDegrees, StandardiseImu
+from sensorfusion.sensors.imu_augment import (
     JitterImu,
     PermuteSegments,
     RotateImu,
     ScaleImu,
     ShuffleChannels,
-    StandardiseImu,
     cmkm_imu_augmentations,
 )
 from sensorfusion.sensors.transform import apply_all

@@ -5,12 +5,9 @@ import pytest
 
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.geometry.rotation import rotation_about, rotation_xyz
-from sensorfusion.sensors.skeleton import (
-    KINECT_V1,
-    AnchorFirstFrame,
-    BodyFrame,
+from sensorfusion.sensors.skeleton import KINECT_V1, AnchorFirstFrame, BodyFrame, JointTree
+from sensorfusion.sensors.skeleton_augment import (
     JitterSkeleton,
-    JointTree,
     MaskJoints,
     MirrorSkeleton,
     RotateSkeleton,

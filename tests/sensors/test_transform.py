@@ -9,7 +9,11 @@ import pytest
 from sensorfusion.errors import ConfigError
 from sensorfusion.sample import Frame, Sample
 from sensorfusion.sensors.camera_augment import CropImage
-from sensorfusion.sensors.imu import GravityDegrees, JitterImu, RotateImu
+from sensorfusion.sensors.imu import GravityDegrees
+from sensorfusion.sensors.imu_augment import (
+    JitterImu,
+    RotateImu,
+)
 from sensorfusion.sensors.views import DropSensors, Views
 from tests.sensors.windows import colour, imu, sample, skeleton
 
