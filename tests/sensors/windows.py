@@ -1,0 +1,54 @@
+"""Small readings of every kind, for tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sensorfusion.geometry.clock import Clock
+from sensorfusion.sample import Frame, Reading, Sample
+from sensorfusion.sensors.camera import MILLIMETRES, SRGB, CameraImage
+from sensorfusion.sensors.imu import SI, ImuWindow
+from sensorfusion.sensors.skeleton import SkeletonWindow
+
+
+def imu(rows: int = 20, seed: int = 0) -> ImuWindow:
+    values = np.random.default_rng(seed).normal(size=(rows, 6)).astype(np.float32)
+    return ImuWindow(
+        clock=Clock.fraction(rows),
+        axes="sensor",
+        unit=SI,
+        source="imu.mat",
+        acceleration=values[:, :3],
+        angular_rate=values[:, 3:],
+    )
+
+
+def skeleton(rows: int = 20, seed: int = 0) -> SkeletonWindow:
+    joints = np.random.default_rng(seed).normal(size=(rows, 20, 3)).astype(np.float32)
+    return SkeletonWindow(
+        clock=Clock.fraction(rows), axes="camera", unit="m", source="s.mat", joints=joints
+    )
+
+
+def depth(rows: int = 5, height: int = 12, width: int = 16, seed: int = 0) -> CameraImage:
+    """A box of depth 2-3 m in rows 3..8 and columns 4..9, no return around it."""
+    pixels = np.zeros((rows, height, width, 1), np.uint16)
+    draws = np.random.default_rng(seed).integers(2000, 3000, (rows, 6, 6, 1))
+    pixels[:, 3:9, 4:10] = draws
+    return CameraImage(
+        clock=Clock.fraction(rows), axes="pixels", unit=MILLIMETRES, source="d.npz", pixels=pixels
+    )
+
+
+def colour(rows: int = 1, height: int = 12, width: int = 16, seed: int = 0) -> CameraImage:
+    pixels = np.random.default_rng(seed).integers(0, 256, (rows, height, width, 3), np.uint8)
+    return CameraImage(
+        clock=Clock.fraction(rows), axes="pixels", unit=SRGB, source="c.png", pixels=pixels
+    )
+
+
+EXAMPLES = {ImuWindow: imu, SkeletonWindow: skeleton, CameraImage: depth}
+
+
+def sample(**readings: Reading) -> Sample:
+    return Sample(id="example", frames=(Frame(readings),), labels={"action": 1})
