@@ -16,7 +16,7 @@ class Projection(nn.Module):
 
     def __init__(self, inputs: int, hidden: int = 256, width: int = 128) -> None:
         super().__init__()
-        self.width = width
+        self.inputs, self.hidden, self.width = inputs, hidden, width
         self.linear1 = nn.Sequential(
             nn.Linear(inputs, hidden), PresentBatchNorm1d(hidden), nn.ReLU()
         )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.encoders.norms import PresentBatchNorm1d
-from sensorfusion.encoders.readout import Readout, floating, read_out, width_of
+from sensorfusion.encoders.readout import Readout, floating, read_out, require_shape, width_of
 from sensorfusion.sample import Features, SensorBatch
 from sensorfusion.sensors.imu import ImuWindow
 
@@ -79,6 +79,7 @@ class ImuConvTransformer(Encoder):
         """Encode windows of `acceleration` and `angular_rate` [P, T, 3]."""
         batch.require(self.reading, *self.units)
         signal_PTC = torch.cat([batch.values["acceleration"], batch.values["angular_rate"]], -1)
+        require_shape(signal_PTC, (self.rows, self.in_channels), self)
         conv_PDT = self.conv_layers(floating(signal_PTC, self).transpose(1, 2))
         steps_PTD = self.transformer_encoder(self.positional_encoding(conv_PDT.transpose(1, 2)))
         first = len(self.channels) * ((self.kernel - 1) / 2 - self.padding)

@@ -34,16 +34,26 @@ class PresentBatchNorm2d(_Present, nn.BatchNorm2d):
     """`_Present` over [N, C, H, W]."""
 
 
-def norm1d(kind: NormKind, channels: int) -> nn.Module:
-    """A normalisation of [N, C, T]; "group" does not depend on the other readings."""
-    return PresentBatchNorm1d(channels) if kind == "batch" else _group_norm(channels)
+def norm1d(kind: NormKind, channels: int, *, affine: bool = True) -> nn.Module:
+    """A normalisation of [N, C, T].
+
+    Args:
+        kind: "batch" (`_Present`), or "group", which does not depend on the other readings.
+        channels: C. affine: whether a learned scale and offset follow; without them an input
+            needs no gradient.
+    """
+    if kind == "batch":
+        return PresentBatchNorm1d(channels, affine=affine)
+    return _group_norm(channels, affine)
 
 
-def norm2d(kind: NormKind, channels: int) -> nn.Module:
-    """A normalisation of [N, C, H, W]; "group" does not depend on the other readings."""
-    return PresentBatchNorm2d(channels) if kind == "batch" else _group_norm(channels)
+def norm2d(kind: NormKind, channels: int, *, affine: bool = True) -> nn.Module:
+    """A normalisation of [N, C, H, W]; see `norm1d`."""
+    if kind == "batch":
+        return PresentBatchNorm2d(channels, affine=affine)
+    return _group_norm(channels, affine)
 
 
-def _group_norm(channels: int) -> nn.GroupNorm:
+def _group_norm(channels: int, affine: bool) -> nn.GroupNorm:
     groups = next(g for g in (8, 4, 2, 1) if channels % g == 0)
-    return nn.GroupNorm(groups, channels)
+    return nn.GroupNorm(groups, channels, affine=affine)

@@ -52,6 +52,7 @@ def require_same_architecture(
     """Raise `CheckpointError` unless names and shapes are those of the module."""
     expected = module.state_dict()
     shared = expected.keys() & tensors.keys()
+    floats = {key for key in shared if expected[key].is_floating_point()}
     troubles = {
         "missing": expected.keys() - tensors.keys(),
         "unexpected": tensors.keys() - expected.keys(),
@@ -59,6 +60,11 @@ def require_same_architecture(
             f"{key} {tuple(tensors[key].shape)} instead of {tuple(expected[key].shape)}"
             for key in shared
             if tensors[key].shape != expected[key].shape
+        },
+        "of another type": {
+            f"{key} {tensors[key].dtype}"
+            for key in shared
+            if tensors[key].is_floating_point() != (key in floats)
         },
     }
     found = [f"{kind}: {_shorten(keys)}" for kind, keys in troubles.items() if keys]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from sensorfusion.errors import ConfigError
+from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.geometry.clock import Clock, ClockKind
 from sensorfusion.sample import Features, SensorBatch
 
@@ -80,7 +81,23 @@ def _clip_fraction(clock: Clock) -> npt.NDArray[np.float64]:
     if clock.kind is ClockKind.FRACTION:
         return clock.times_T.astype(np.float64)
     passed = (clock.times_T - clock.times_T[0]).astype(np.float64)
-    return passed / passed[-1] if passed[-1] > 0 else passed
+    length = float(passed[-1])
+    fractions: npt.NDArray[np.float64] = passed / max(length, 1e-300)
+    return fractions
+
+
+def require_shape(values: Tensor, shape: Sequence[int], encoder: nn.Module) -> None:
+    """Check the shape of one reading, [T, ...], against what an encoder was made for.
+
+    Raises:
+        DataError: naming both shapes.
+    """
+    if tuple(values.shape[1:]) != tuple(shape):
+        raise DataError(
+            f"readings of shape {tuple(values.shape[1:])}, the encoder was made for {tuple(shape)}",
+            where=type(encoder).__name__,
+            remedy="resample the readings, or build the encoder for their shape",
+        )
 
 
 def floating(values: Tensor, like: nn.Module) -> Tensor:

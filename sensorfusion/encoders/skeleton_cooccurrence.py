@@ -9,7 +9,7 @@ from torch import nn
 
 from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.encoders.norms import PresentBatchNorm2d
-from sensorfusion.encoders.readout import Readout, floating, read_out, width_of
+from sensorfusion.encoders.readout import Readout, floating, read_out, require_shape, width_of
 from sensorfusion.errors import ConfigError
 from sensorfusion.sample import Features, SensorBatch
 from sensorfusion.sensors.skeleton import SkeletonWindow
@@ -71,6 +71,7 @@ class SkeletonCooccurrence(Encoder):
     def forward(self, batch: SensorBatch) -> Features:
         """Encode windows of `joints` [P, T, J, 3]."""
         batch.require(self.reading, *self.units)
+        require_shape(batch.values["joints"], (self.rows, self.joints, self.coordinates), self)
         joints_PCTJ = floating(batch.values["joints"], self).permute(0, 3, 1, 2)
         motion_PCTJ = nn.functional.pad(joints_PCTJ.diff(dim=2), (0, 0, 1, 0))
         joints = self.conv2_joints(self.conv1_joints(joints_PCTJ)).permute(0, 3, 1, 2)
