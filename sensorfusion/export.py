@@ -143,8 +143,8 @@ def save_encoder(
             remedy="build it with the `units` of its readings",
         )
     modules = {"encoder": encoder} | ({} if head is None else {"head": head})
-    document: dict[str, Any] = {part: describe(module) for part, module in modules.items()}
-    document |= {
+    document = describe(encoder) | {
+        "head": None if head is None else describe(head),
         "units": list(encoder.units),
         "reading": encoder.reading.__name__,
         "package": sensorfusion.__version__,
@@ -166,16 +166,20 @@ def load_encoder(path: str | Path, *, types: Sequence[type[nn.Module]] = ()) -> 
     """
     tensors, document = read_folder(path, name=DOCUMENT)
     where = str(Path(path) / f"{DOCUMENT}.json")
+    descriptions = {
+        "encoder": {key: document.get(key) for key in ("type", "arguments")},
+        "head": document.get("head"),
+    }
     # Built without memory first: a damaged description cannot ask for any.
     with torch.device("meta"):
         modules = nn.ModuleDict(
             {
-                part: build(document[part], types=types, where=f"{where}: {part}")
-                for part in ("encoder", "head")
-                if part in document
+                part: build(description, types=types, where=where)
+                for part, description in descriptions.items()
+                if description is not None
             }
         )
-    encoder = modules["encoder"] if "encoder" in modules else None
+    encoder = modules["encoder"]
     if not isinstance(encoder, Encoder):
         raise CheckpointError("describes no encoder", where=where, remedy=_REMEDY)
     require_same_architecture(modules, tensors, where=str(path))

@@ -154,7 +154,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE, ids=str)
 def test_no_foreign_class_is_built(folder, name) -> None:
-    rewrite(folder, encoder={"type": name, "arguments": {"command": "touch /tmp/pwned"}})
+    rewrite(folder, type=name, arguments={"command": "touch /tmp/pwned"})
     with pytest.raises(CheckpointError, match=r"encoder\.json"):
         load_encoder(folder)
 
@@ -175,27 +175,47 @@ def test_no_foreign_class_is_built(folder, name) -> None:
     ids=str,
 )
 def test_bad_arguments_are_our_error(folder, arguments) -> None:
-    rewrite(folder, encoder=describe(small()) | {"arguments": arguments})
+    rewrite(folder, arguments=arguments)
     with pytest.raises(CheckpointError, match="imu"):
         load_encoder(folder)
 
 
-@pytest.mark.parametrize("document", [None, [], {}, {"type": "x"}, {"type": [], "arguments": {}}])
-def test_malformed_descriptions_are_our_error(folder, document) -> None:
-    rewrite(folder, encoder=document)
-    with pytest.raises(CheckpointError):
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"type": None},
+        {"arguments": None},
+        {"arguments": []},
+        {"head": []},
+        {"head": {"type": "os:system", "arguments": {}}},
+        {"head": {"type": "x"}},
+    ],
+    ids=str,
+)
+def test_malformed_descriptions_are_our_error(folder, change) -> None:
+    rewrite(folder, **change)
+    with pytest.raises(CheckpointError, match=r"encoder\.json"):
         load_encoder(folder)
 
 
+def test_the_document_says_what_it_takes(folder) -> None:
+    _, document = read_folder(folder, name=DOCUMENT)
+    assert document["format"] == 1
+    assert document["type"] == "sensorfusion.encoders.imu_residual:ImuResidual"
+    assert document["arguments"]["channels"] == [8, 16]
+    assert document["units"] == [UNIT]
+    assert document["head"]["arguments"] == {"inputs": 16, "hidden": 8, "width": 4}
+
+
 def test_a_head_is_not_an_encoder(folder) -> None:
-    rewrite(folder, encoder=describe(Projection(16, 8, 4)))
+    rewrite(folder, **describe(Projection(16, 8, 4)))
     with pytest.raises(CheckpointError, match="no encoder"):
         load_encoder(folder)
 
 
 def test_another_architecture_names_its_keys(folder) -> None:
     wide = ImuResidual(units=(UNIT,), channels=(8, 32))
-    rewrite(folder, encoder=describe(wide))
+    rewrite(folder, **describe(wide))
     with pytest.raises(CheckpointError, match=r"blocks\.1.*\(32,.*instead|another shape") as error:
         load_encoder(folder)
     assert str(folder) in str(error.value)
