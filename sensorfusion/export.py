@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import sensorfusion
 from sensorfusion.checkpoint import read_folder, write_folder
@@ -30,6 +30,7 @@ from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.sample import Batch, Features, Frame, Reading, Sample, SensorBatch
 
 DOCUMENT = "encoder"  # encoder.json
+_HEAD = "head:"  # before the names of the head's tensors; a module's names have no colon
 _TYPE = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 _SENSOR = "reading"  # the name that a bare reading gets in its batch
 
@@ -142,7 +143,9 @@ def save_encoder(
             where=str(path),
             remedy="build it with the `units` of its readings",
         )
-    modules = {"encoder": encoder} | ({} if head is None else {"head": head})
+    tensors = dict(encoder.state_dict())
+    if head is not None:
+        tensors |= {_HEAD + key: tensor for key, tensor in head.state_dict().items()}
     document = describe(encoder) | {
         "head": None if head is None else describe(head),
         "units": list(encoder.units),
@@ -150,7 +153,7 @@ def save_encoder(
         "package": sensorfusion.__version__,
         "note": dict(note or {}),
     }
-    write_folder(path, nn.ModuleDict(modules).state_dict(), document, name=DOCUMENT)
+    write_folder(path, tensors, document, name=DOCUMENT)
 
 
 def load_encoder(path: str | Path, *, types: Sequence[type[nn.Module]] = ()) -> PretrainedEncoder:
@@ -166,27 +169,25 @@ def load_encoder(path: str | Path, *, types: Sequence[type[nn.Module]] = ()) -> 
     """
     tensors, document = read_folder(path, name=DOCUMENT)
     where = str(Path(path) / f"{DOCUMENT}.json")
-    descriptions = {
-        "encoder": {key: document.get(key) for key in ("type", "arguments")},
-        "head": document.get("head"),
-    }
+    own = {key: document.get(key) for key in ("type", "arguments")}
+    described_head = document.get("head")
     # Built without memory first: a damaged description cannot ask for any.
     with torch.device("meta"):
-        modules = nn.ModuleDict(
-            {
-                part: build(description, types=types, where=where)
-                for part, description in descriptions.items()
-                if description is not None
-            }
-        )
-    encoder = modules["encoder"]
+        encoder = build(own, types=types, where=where)
+        head = None if described_head is None else build(described_head, types=types, where=where)
     if not isinstance(encoder, Encoder):
         raise CheckpointError("describes no encoder", where=where, remedy=_REMEDY)
-    require_same_architecture(modules, tensors, where=str(path))
-    modules.load_state_dict(tensors, assign=True)
-    return PretrainedEncoder(
-        encoder, modules["head"] if "head" in modules else None, document.get("note")
-    )
+    if head is not None:
+        of_head = {key: t for key, t in tensors.items() if key.startswith(_HEAD)}
+        tensors = {key: t for key, t in tensors.items() if key not in of_head}
+        _fill(head, {key.removeprefix(_HEAD): t for key, t in of_head.items()}, str(path))
+    _fill(encoder, tensors, str(path))
+    return PretrainedEncoder(encoder, head, document.get("note"))
+
+
+def _fill(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    require_same_architecture(module, tensors, where=where)
+    module.load_state_dict(tensors, assign=True)
 
 
 _REMEDY = "use a folder that `save_encoder` wrote, with the version of sensorfusion that wrote it"

@@ -225,16 +225,29 @@ def test_another_architecture_names_its_keys(folder) -> None:
 @pytest.mark.parametrize("change", ["missing", "unexpected", "integers"])
 def test_wrong_tensors_name_their_keys(folder, change) -> None:
     tensors, _ = read_folder(folder, name=DOCUMENT)
-    key = "encoder.stem.0.weight"
+    key = "stem.0.weight"
     if change == "missing":
         del tensors[key]
     elif change == "unexpected":
-        tensors[key := "encoder.surprise"] = torch.zeros(1)
+        tensors[key := "surprise"] = torch.zeros(1)
     else:
         tensors[key] = tensors[key].long()
     rewrite(folder, tensors=tensors)
     with pytest.raises(CheckpointError, match=key):
         load_encoder(folder)
+
+
+def test_tensors_of_an_undescribed_head_are_unexpected(folder) -> None:
+    rewrite(folder, head=None)
+    with pytest.raises(CheckpointError, match=r"unexpected: head:linear1"):
+        load_encoder(folder)
+
+
+def test_weights_are_the_encoders_state_dict(tmp_path) -> None:
+    encoder = small()
+    save_encoder(tmp_path / "x", encoder)
+    tensors, _ = read_folder(tmp_path / "x", name=DOCUMENT)
+    encoder.load_state_dict(tensors)
 
 
 def test_damage_is_named(folder) -> None:
