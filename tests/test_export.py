@@ -250,6 +250,14 @@ def test_weights_are_the_encoders_state_dict(tmp_path) -> None:
     encoder.load_state_dict(tensors)
 
 
+def test_a_bare_document_is_enough(tmp_path) -> None:
+    """As a run writes it: class, arguments and weights."""
+    encoder = small()
+    write_folder(tmp_path / "x", encoder.state_dict(), describe(encoder), name=DOCUMENT)
+    expected = encoder.eval()(collate([Sample("0", (Frame({"x": window()}),))])["x"]).tokens
+    torch.testing.assert_close(load_encoder(tmp_path / "x")(window()).tokens, expected)
+
+
 def test_damage_is_named(folder) -> None:
     weights = folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-10])
