@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.encoders.norms import PresentBatchNorm2d
