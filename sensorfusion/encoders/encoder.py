@@ -15,6 +15,8 @@ class Encoder(nn.Module, abc.ABC):
 
     A subclass names the reading type that it takes and the units that it was made for, calls
     `batch.require` first, and handles a single present reading; it is not called with none.
+    Its constructor keeps every argument in an attribute of the same name, from which `export`
+    writes down how to build it again.
 
     Attributes:
         reading: the type of reading.

@@ -4,21 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-
-class PresentBatchNorm1d(nn.BatchNorm1d):
-    """Batch normalisation that tolerates a batch with a single row.
-
-    With sensors missing at random a batch may hold one reading of a sensor, for which batch
-    statistics do not exist: such a batch is normalised by the running statistics and leaves
-    them unchanged.
-    """
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self.training and input.numel() // input.shape[1] < 2:
-            return nn.functional.batch_norm(
-                input, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
-            )
-        return super().forward(input)
+from sensorfusion.encoders.norms import PresentBatchNorm1d
 
 
 class Projection(nn.Module):
@@ -30,7 +16,7 @@ class Projection(nn.Module):
 
     def __init__(self, inputs: int, hidden: int = 256, width: int = 128) -> None:
         super().__init__()
-        self.width = width
+        self.inputs, self.hidden, self.width = inputs, hidden, width
         self.linear1 = nn.Sequential(
             nn.Linear(inputs, hidden), PresentBatchNorm1d(hidden), nn.ReLU()
         )

@@ -1,0 +1,204 @@
+"""The whole model, from batch to losses, with sensors missing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from encoder_cases import build_small, reading
+from torch import nn
+
+from sensorfusion.collate import collate
+from sensorfusion.encoders.heads import Projection
+from sensorfusion.encoders.imu_residual import ImuResidual
+from sensorfusion.encoders.skeleton_graph import SkeletonGraph
+from sensorfusion.errors import ConfigError
+from sensorfusion.fusion.attention import AttentionFusion
+from sensorfusion.matching.moments import Moments
+from sensorfusion.model import Pretrainer, Weighted
+from sensorfusion.objectives.teacher import Teacher
+from sensorfusion.objectives.term import Term
+from sensorfusion.sample import Batch, Frame, Sample
+from sensorfusion.sensors.imu import ImuWindow
+from sensorfusion.sensors.skeleton import SkeletonWindow
+
+KINDS = {"imu": ImuWindow, "imu_view2": ImuWindow, "skeleton": SkeletonWindow}
+EVERYTHING = ("imu", "imu_view2", "skeleton")
+
+
+class Spread(Term):
+    """Squared distance of all present columns of an id to their mean."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.seen: dict = {}
+
+    def forward(self, features, correspondence, targets):
+        self.seen = dict(targets)
+        pooled, present = correspondence.pool(features), correspondence.present[..., None]
+        count = present.sum(1).clamp(min=1)
+        mean = (pooled * present).sum(1) / count
+        apart = ((pooled - mean[:, None]).square() * present).sum((1, 2))
+        return {"apart": self.scale * apart.sum() / max(len(apart), 1)}
+
+    def after_step(self) -> None:
+        self.steps += 1
+
+
+def samples(*presence: tuple[str, ...], frames: int = 1) -> list[Sample]:
+    """Sample b has readings of the named sensors, drawn from the seed (b, sensor)."""
+    return [
+        Sample(
+            id=str(b),
+            frames=tuple(
+                Frame({name: reading(KINDS[name], 100 * b + 10 * f + len(name)) for name in names})
+                for f in range(frames)
+            ),
+            labels={"action": b},
+            keys={"subject": b % 2},
+        )
+        for b, names in enumerate(presence)
+    ]
+
+
+def batch(*presence: tuple[str, ...], frames: int = 1) -> Batch:
+    return collate(samples(*presence, frames=frames))
+
+
+def model(**changes) -> Pretrainer:
+    imu = build_small(ImuResidual)
+    skeleton = build_small(SkeletonGraph)
+    widths = {"imu": imu.width, "skeleton": skeleton.width}
+    settings = {
+        "encoders": {"imu": imu, "skeleton": skeleton},
+        "sensors": {"imu": "imu", "imu_view2": "imu", "skeleton": "skeleton"},
+        "terms": {
+            "views": Weighted(Spread(), Moments(("imu", "imu_view2"))),
+            "cross": Weighted(Spread(), Moments(("imu", "skeleton", "joint")), weight=0.5),
+        },
+        "heads": {name: Projection(16, 8, 4) for name in ("imu", "skeleton", "joint")},
+        "fusions": {"joint": AttentionFusion(widths=widths, width=16)},
+    }
+    return Pretrainer(**(settings | changes))
+
+
+def test_everything_present() -> None:
+    whole = model()
+    losses = whole(batch(EVERYTHING, EVERYTHING, EVERYTHING))
+    assert losses.keys() == {"views.apart", "cross.apart"}
+    sum(losses.values()).backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in whole.parameters())
+
+
+def test_streams_and_their_widths() -> None:
+    whole, given = model(), batch(EVERYTHING, ("imu",), ("skeleton",), (), frames=2)
+    features = whole.encode(given)
+    projected = whole.project(features)
+    tokens = {name: len(entry) for name, entry in features.items()}
+    assert tokens == {"imu": 4, "imu_view2": 2, "skeleton": 4, "joint": 6}
+    assert all(entry.size == 4 for entry in features.values())
+    assert {entry.tokens.shape[1] for entry in projected.values()} == {4}
+    assert features["joint"].item.tolist() == [0, 0, 1, 1, 2, 2]
+    assert features["joint"].frame.tolist() == [0, 1, 0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("absent", ["skeleton", "imu"])
+def test_a_sensor_that_is_absent_everywhere(absent) -> None:
+    names = tuple(name for name in EVERYTHING if not name.startswith(absent))
+    whole = model()
+    losses = whole(batch(names, names, names))
+    assert all(loss.isfinite() for loss in losses.values())
+    sum(losses.values()).backward()
+    silent = [*whole.encoders[absent].parameters(), *whole.heads[absent].parameters()]
+    assert all(p.grad is None or not p.grad.any() for p in silent)
+    other = "imu" if absent == "skeleton" else "skeleton"
+    assert any(p.grad is not None and p.grad.any() for p in whole.encoders[other].parameters())
+
+
+def test_nothing_present_at_all() -> None:
+    losses = model()(batch((), ()))
+    assert [float(loss.detach()) for loss in losses.values()] == [0, 0]
+
+
+@pytest.mark.parametrize("absent", EVERYTHING)
+def test_missing_is_masked_not_zero(absent) -> None:
+    """Losses of a partly missing batch are the mean over what each sample gives alone."""
+    names = tuple(name for name in EVERYTHING if name != absent)
+    whole = model().double().eval()
+    given = samples(names, EVERYTHING, (), names)
+    losses = whole(collate(given))
+    alone = [whole(collate([sample])) for sample in given]
+    for name, loss in losses.items():
+        torch.testing.assert_close(loss, sum(each[name] for each in alone) / len(given))
+
+
+def test_samples_do_not_see_each_other_in_eval() -> None:
+    whole = model().double().eval()
+    presence = [EVERYTHING, ("imu",), ("skeleton", "imu_view2"), ("imu", "skeleton")]
+    given = samples(*presence)
+    together = whole.project(whole.encode(collate(given)))
+    for b, sample in enumerate(given):
+        alone = whole.project(whole.encode(collate([sample])))
+        for stream, entry in together.items():
+            own = entry.tokens[entry.item == b]
+            torch.testing.assert_close(alone[stream].tokens, own, rtol=1e-9, atol=1e-9)
+
+
+def test_two_views_share_one_encoder() -> None:
+    whole = model().double().eval()
+    given = batch(EVERYTHING, EVERYTHING)
+    swapped = Batch(
+        sensors={**given.sensors, "imu": given["imu_view2"], "imu_view2": given["imu"]},
+        ids=given.ids,
+        index=given.index,
+    )
+    first, second = whole.encode(given), whole.encode(swapped)
+    assert torch.equal(first["imu"].tokens, second["imu_view2"].tokens)
+    assert not torch.equal(first["imu"].tokens, first["imu_view2"].tokens)
+    keys = {key.split(".")[1] for key in whole.state_dict() if key.startswith("encoders.")}
+    assert keys == {"imu", "skeleton"}
+
+
+def test_weights_scale_the_losses() -> None:
+    whole, given = model().eval(), batch(EVERYTHING, EVERYTHING)
+    before = whole(given)
+    whole.weights["cross"] = 2.0
+    after = whole(given)
+    torch.testing.assert_close(after["cross.apart"], 4 * before["cross.apart"])
+    torch.testing.assert_close(after["views.apart"], before["views.apart"])
+
+
+def test_targets_reach_the_terms() -> None:
+    whole = model()
+    whole(batch(EVERYTHING, ("imu",)))
+    seen = whole.terms["views"].seen
+    assert seen["index"].tolist() == [0, 1]
+    assert seen["labels.action"].tolist() == [0, 1]
+    assert seen["keys.subject"].tolist() == [0, 1]
+
+
+def test_teachers_give_targets_and_follow() -> None:
+    encoder = build_small(SkeletonGraph)
+    teacher = Teacher.following(encoder, momentum=0.75)
+    whole = model(
+        encoders={"imu": build_small(ImuResidual), "skeleton": encoder},
+        teachers={"skeleton": teacher},
+    ).train()
+    whole(batch(("imu", "skeleton"), ("imu",)))
+    target = whole.terms["cross"].seen["teacher.skeleton"]
+    assert "teacher.imu" not in whole.terms["cross"].seen
+    assert not target.tokens.requires_grad
+    assert not teacher.training
+    assert target.item.tolist() == [0]
+    before = teacher.encoder.stem[0].weight.clone()
+    with torch.no_grad():
+        encoder.stem[0].weight.add_(1)
+    whole.after_step()
+    torch.testing.assert_close(teacher.encoder.stem[0].weight, before + 0.25)
+    assert whole.terms["cross"].steps == 1
+
+
+def test_a_sensor_with_an_unknown_encoder() -> None:
+    with pytest.raises(ConfigError, match="radar"):
+        model(sensors={"imu": "radar"})
