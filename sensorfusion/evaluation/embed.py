@@ -52,6 +52,18 @@ class Embeddings:
         """Names of the sensors, in the order in which probes join them."""
         return tuple(self.features)
 
+    @staticmethod
+    def concatenate(parts: Sequence[Embeddings]) -> Embeddings:
+        """The samples of all parts, in order; they have the same sensors, labels and keys."""
+        first = parts[0]
+        return Embeddings(
+            features=_stacked([part.features for part in parts], list(first.features)),
+            present=_stacked([part.present for part in parts], list(first.present)),
+            labels=_stacked([part.labels for part in parts], list(first.labels)),
+            keys=_stacked([part.keys for part in parts], list(first.keys)),
+            ids=tuple(name for part in parts for name in part.ids),
+        )
+
     def label(self, name: str) -> Tensor:
         """Labels int64 [n]; raises `DataError` when samples have none of that name."""
         return _column(self.labels, name, "label")
@@ -298,6 +310,10 @@ def _require_samples(data: Dataset) -> None:
             where=type(data).__name__,
             remedy="check the subjects of the split against those of the data set",
         )
+
+
+def _stacked(tables: Sequence[Mapping[str, Tensor]], names: Sequence[str]) -> dict[str, Tensor]:
+    return {name: torch.cat([table[name] for table in tables]) for name in names}
 
 
 def _column(table: Mapping[str, Tensor], name: str, what: str) -> Tensor:

@@ -55,6 +55,7 @@ class ProbeSettings:
 
 FUSION = ProbeSettings()
 LINEAR = ProbeSettings(hidden=0, standardise=True)
+SINGLE = ProbeSettings(sensor_dropout=0.3)
 
 
 class FusionClassifier(nn.Module):

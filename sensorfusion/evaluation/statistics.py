@@ -125,7 +125,7 @@ def _draw_means(values_n: Values, subjects_n: Clusters, draws: int, seed: int) -
     for g, group in enumerate(groups):
         draw, _ = np.nonzero(chosen_BK == g)
         clips = rng.integers(len(group), size=(len(draw), len(group)))
-        np.add.at(sums, draw, group[clips].sum(axis=1))
-        np.add.at(counts, draw, float(len(group)))
+        sums += np.bincount(draw, group[clips].sum(axis=1), minlength=draws)
+        counts += np.bincount(draw, minlength=draws) * len(group)
     means: Values = sums / counts
     return means

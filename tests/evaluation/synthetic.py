@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sensorfusion.encoders.encoder import Encoder
+from sensorfusion.encoders.heads import PresentBatchNorm1d
 from sensorfusion.evaluation.embed import Embeddings
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Array, Features, Frame, Reading, Sample, SensorBatch
@@ -60,7 +61,7 @@ class BatchNormEncoder(Encoder):
     def __init__(self, width=16):
         super().__init__()
         self.width = width
-        self.net = nn.Sequential(nn.Linear(24, width), nn.BatchNorm1d(width), nn.Dropout(0.5))
+        self.net = nn.Sequential(nn.Linear(24, width), PresentBatchNorm1d(width), nn.Dropout(0.5))
 
     def forward(self, batch: SensorBatch) -> Features:
         batch.require(Window, *self.units)
