@@ -1,0 +1,201 @@
+"""A run of `tools/pretrain.py` as a contender: its encoders, its data, its floors.
+
+run/
+  config.json                 the resolved config
+  encoders/<name>/            weights.safetensors, encoder.json
+  heads/<name>/               weights.safetensors, head.json; where the run has heads
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from torch import nn
+
+from sensorfusion.checkpoint import read_folder
+from sensorfusion.errors import CheckpointError, ConfigError
+from sensorfusion.evaluation.contenders import FrozenEncoders, Source
+from sensorfusion.evaluation.embed import Dataset
+from sensorfusion.evaluation.records import built, named, subjects_of, with_subjects
+from sensorfusion.evaluation.report import digest
+from sensorfusion.export import load_encoder
+from sensorfusion.sample import Sample
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One finished run.
+
+    Args:
+        path: the folder. config: its resolved config.
+    """
+
+    path: Path
+    config: Mapping[str, Any]
+
+    @staticmethod
+    def open(path: str | Path) -> RunFolder:
+        """Open a run's folder.
+
+        Raises:
+            CheckpointError: when it is not a finished run.
+        """
+        folder = Path(path)
+        try:
+            config = json.loads((folder / "config.json").read_text())
+        except (OSError, ValueError) as error:
+            raise CheckpointError(
+                f"not a run: {type(error).__name__}: {error}",
+                where=str(folder),
+                remedy="give the work folder of tools/pretrain.py, which holds config.json",
+            ) from error
+        run = RunFolder(folder, config)
+        run.sensors()
+        missing = [name for name in run._names() if not (folder / "encoders" / name).is_dir()]
+        if missing:
+            raise CheckpointError(
+                f"encoders {missing} are not there",
+                where=str(folder / "encoders"),
+                remedy="let the run finish: the same tools/pretrain.py command continues it",
+            )
+        return run
+
+    def sensors(self) -> dict[str, str]:
+        """Sensor -> name of its encoder; the views `imu.1` and `imu.2` are sensor `imu`.
+
+        Raises:
+            ConfigError: when two views of a sensor have different encoders.
+        """
+        found: dict[str, str] = {}
+        for stream, name in _section(self.config, "model", "sensors").items():
+            sensor = stream.partition(".")[0]
+            if found.setdefault(sensor, name) != name:
+                raise ConfigError(
+                    f"views of sensor {sensor!r} have the encoders {found[sensor]!r} and {name!r}",
+                    where=str(self.path),
+                    remedy="evaluate encoders of your choice with FrozenEncoders from Python",
+                )
+        return found
+
+    @property
+    def config_hash(self) -> str:
+        """Of the resolved config."""
+        return digest(self.config)
+
+    @property
+    def checkpoint_hash(self) -> str:
+        """Of the files of encoders and heads, names and content."""
+        total = hashlib.sha256()
+        for file in sorted(self.path.glob("*s/*/weights.safetensors")):
+            if file.parts[-3] in ("encoders", "heads"):
+                total.update(str(file.relative_to(self.path)).encode())
+                total.update(hashlib.sha256(file.read_bytes()).digest())
+        return total.hexdigest()
+
+    def contender(self, name: str | None = None) -> FrozenEncoders:
+        """The run under its own name, or another."""
+        heads = (self.path / "heads").is_dir()
+        return FrozenEncoders(
+            name=name or self.path.name,
+            config_hash=self.config_hash,
+            checkpoint_hash=self.checkpoint_hash,
+            seen=subjects_of(_section(self.config, "data", "train")),
+            load=self.load,
+            load_heads=self.load_heads if heads else None,
+        )
+
+    def load(self) -> dict[str, nn.Module]:
+        """Sensor -> trained encoder; sensors that share an encoder share the module."""
+        modules = {name: load_encoder(self.path / "encoders" / name) for name in self._names()}
+        return {sensor: modules[name] for sensor, name in self.sensors().items()}
+
+    def load_heads(self) -> dict[str, nn.Module]:
+        """Sensor -> projection head; sensors without one are left out."""
+        return {
+            sensor: _head(self.path / "heads" / name)
+            for sensor, name in self.sensors().items()
+            if (self.path / "heads" / name).is_dir()
+        }
+
+    def fresh(self) -> dict[str, nn.Module]:
+        """Sensor -> encoder of the same architecture with new weights."""
+        nodes = _section(self.config, "model", "encoders")
+        modules = {name: built(nodes[name], f"model.encoders.{name}") for name in self._names()}
+        return {sensor: modules[name] for sensor, name in self.sensors().items()}
+
+    @property
+    def floor_hash(self) -> str:
+        """Of what the floors depend on: architectures and data, not the objective."""
+        nodes = _section(self.config, "model", "encoders")
+        used = {name: nodes[name] for name in self._names()}
+        return digest([self.sensors(), used, self._data_node((0,))])
+
+    def source(self) -> Source:
+        """The run's data set for any subjects, without its augmentations."""
+
+        def make(subjects: Sequence[int]) -> Dataset:
+            return cast(Dataset, built(self._data_node(subjects), "data"))
+
+        augment = _Chain(tuple(self._augmentations()))
+        return Source(make, augment if augment.steps else None)
+
+    def _data_node(self, subjects: Sequence[int]) -> Any:
+        given = (self.config.get("evaluation") or {}).get("data")
+        return with_subjects(given or _section(self.config, "data", "train"), subjects)
+
+    def _augmentations(self) -> list[Any]:
+        section = self.config.get("evaluation") or {}
+        if "augment" in section:
+            return list(built(section["augment"], "evaluation.augment"))
+        steps: list[Any] = []
+        for i, node in enumerate(_section(self.config, "data").get("transforms") or ()):
+            step = built(node, f"data.transforms.{i}")
+            views = getattr(step, "views", None)
+            # Probes see one augmented copy of a sensor: the first view's.
+            steps += [step] if views is None else list(next(iter(views.values())))
+        return [step for step in steps if type(step).__name__ != "DropSensors"]
+
+    def _names(self) -> list[str]:
+        return sorted(set(self.sensors().values()))
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Transforms in a row, from one generator."""
+
+    steps: tuple[Any, ...]
+
+    def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        for step in self.steps:
+            sample = step(sample, generator)
+        return sample
+
+
+def _head(folder: Path) -> nn.Module:
+    tensors, document = read_folder(folder, name="head")
+    head = cast(nn.Module, named(document[("type")])(**document.get("arguments", {})))
+    try:
+        head.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"weights of another architecture: {error}", where=str(folder)
+        ) from error
+    return head
+
+
+def _section(config: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:
+    node: Any = config
+    for key in keys:
+        node = node.get(key) if isinstance(node, Mapping) else None
+    if not isinstance(node, Mapping):
+        raise ConfigError(
+            f"the run's config has no section {'.'.join(keys)}",
+            remedy="give the work folder of tools/pretrain.py",
+        )
+    return node
