@@ -91,7 +91,7 @@ class FrozenEncoders(Contender):
     """Pretrained (or random, or raw) features under the frozen protocols.
 
     Args:
-        load: gives sensor -> encoder. load_heads: gives sensor -> projection head.
+        load: gives sensor -> encoder. load_heads: gives sensor -> projection head, for all or none.
     """
 
     load: EncoderFactory
@@ -141,6 +141,8 @@ class FrozenEncoders(Contender):
         if self.load_heads is None:
             return None
         heads = self.load_heads()
+        if not heads:
+            return None
 
         def compute() -> tuple[Embeddings, ...]:
             return (embed(self.load(), source.data(subjects), heads=heads),)

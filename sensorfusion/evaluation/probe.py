@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sensorfusion.encoders.heads import PresentBatchNorm1d
+from sensorfusion.encoders.norms import PresentBatchNorm1d
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.evaluation.embed import Embeddings
 

@@ -109,9 +109,8 @@ def settings_of(record: Mapping[str, Any], options: Sequence[str] = ()) -> Setti
             for key in value:
                 _require_field(current, key)
             value = current.replace(**value)
-        settings = dataclasses.replace(
-            settings, **{name: tuple(value) if isinstance(value, list) else value}
-        )
+        changed: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value}
+        settings = dataclasses.replace(settings, **changed)
     return settings
 
 

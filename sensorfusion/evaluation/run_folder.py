@@ -2,8 +2,7 @@
 
 run/
   config.json                 the resolved config
-  encoders/<name>/            weights.safetensors, encoder.json
-  heads/<name>/               weights.safetensors, head.json; where the run has heads
+  encoders/<name>/            see `sensorfusion.export`; with projection heads, where it has them
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ from typing import Any, cast
 import numpy as np
 from torch import nn
 
-from sensorfusion.checkpoint import read_folder
+from sensorfusion.checkpoint import WEIGHTS
 from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.evaluation.contenders import FrozenEncoders, Source
 from sensorfusion.evaluation.embed import Dataset
-from sensorfusion.evaluation.records import built, named, subjects_of, with_subjects
+from sensorfusion.evaluation.records import built, subjects_of, with_subjects
 from sensorfusion.evaluation.report import digest
-from sensorfusion.export import load_encoder
+from sensorfusion.export import PretrainedEncoder, build, describe, load_encoder
 from sensorfusion.sample import Sample
 
 
@@ -90,51 +89,46 @@ class RunFolder:
 
     @property
     def checkpoint_hash(self) -> str:
-        """Of the files of encoders and heads, names and content."""
+        """Of the encoders' weight files, names and content."""
         total = hashlib.sha256()
-        for file in sorted(self.path.glob("*s/*/weights.safetensors")):
-            if file.parts[-3] in ("encoders", "heads"):
-                total.update(str(file.relative_to(self.path)).encode())
-                total.update(hashlib.sha256(file.read_bytes()).digest())
+        for name in self._names():
+            total.update(name.encode())
+            content = (self.path / "encoders" / name / WEIGHTS).read_bytes()
+            total.update(hashlib.sha256(content).digest())
         return total.hexdigest()
 
     def contender(self, name: str | None = None) -> FrozenEncoders:
         """The run under its own name, or another."""
-        heads = (self.path / "heads").is_dir()
         return FrozenEncoders(
             name=name or self.path.name,
             config_hash=self.config_hash,
             checkpoint_hash=self.checkpoint_hash,
             seen=subjects_of(_section(self.config, "data", "train")),
             load=self.load,
-            load_heads=self.load_heads if heads else None,
+            load_heads=self.load_heads,
         )
 
     def load(self) -> dict[str, nn.Module]:
         """Sensor -> trained encoder; sensors that share an encoder share the module."""
-        modules = {name: load_encoder(self.path / "encoders" / name) for name in self._names()}
-        return {sensor: modules[name] for sensor, name in self.sensors().items()}
+        loaded = self._loaded()
+        return {sensor: loaded[name] for sensor, name in self.sensors().items()}
 
     def load_heads(self) -> dict[str, nn.Module]:
-        """Sensor -> projection head; sensors without one are left out."""
-        return {
-            sensor: _head(self.path / "heads" / name)
-            for sensor, name in self.sensors().items()
-            if (self.path / "heads" / name).is_dir()
-        }
+        """Sensor -> projection head; empty unless every sensor has one."""
+        loaded = self._loaded()
+        heads = {sensor: loaded[name].head for sensor, name in self.sensors().items()}
+        given = {sensor: head for sensor, head in heads.items() if head is not None}
+        return given if len(given) == len(heads) else {}
 
     def fresh(self) -> dict[str, nn.Module]:
         """Sensor -> encoder of the same architecture with new weights."""
-        nodes = _section(self.config, "model", "encoders")
-        modules = {name: built(nodes[name], f"model.encoders.{name}") for name in self._names()}
-        return {sensor: modules[name] for sensor, name in self.sensors().items()}
+        made = {name: build(document) for name, document in self._architectures().items()}
+        return {sensor: made[name] for sensor, name in self.sensors().items()}
 
     @property
     def floor_hash(self) -> str:
         """Of what the floors depend on: architectures and data, not the objective."""
-        nodes = _section(self.config, "model", "encoders")
-        used = {name: nodes[name] for name in self._names()}
-        return digest([self.sensors(), used, self._data_node((0,))])
+        return digest([self.sensors(), self._architectures(), self._data_node((0,))])
 
     def source(self) -> Source:
         """The run's data set for any subjects, without its augmentations."""
@@ -161,6 +155,12 @@ class RunFolder:
             steps += [step] if views is None else list(next(iter(views.values())))
         return [step for step in steps if type(step).__name__ != "DropSensors"]
 
+    def _loaded(self) -> dict[str, PretrainedEncoder]:
+        return {name: load_encoder(self.path / "encoders" / name) for name in self._names()}
+
+    def _architectures(self) -> dict[str, dict[str, Any]]:
+        return {name: describe(loaded.encoder) for name, loaded in self._loaded().items()}
+
     def _names(self) -> list[str]:
         return sorted(set(self.sensors().values()))
 
@@ -175,18 +175,6 @@ class _Chain:
         for step in self.steps:
             sample = step(sample, generator)
         return sample
-
-
-def _head(folder: Path) -> nn.Module:
-    tensors, document = read_folder(folder, name="head")
-    head = cast(nn.Module, named(document[("type")])(**document.get("arguments", {})))
-    try:
-        head.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise CheckpointError(
-            f"weights of another architecture: {error}", where=str(folder)
-        ) from error
-    return head
 
 
 def _section(config: Mapping[str, Any], *keys: str) -> Mapping[str, Any]:

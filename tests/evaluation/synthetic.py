@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sensorfusion.encoders.encoder import Encoder
-from sensorfusion.encoders.heads import PresentBatchNorm1d
+from sensorfusion.encoders.norms import PresentBatchNorm1d
 from sensorfusion.evaluation.embed import Embeddings
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Array, Features, Frame, Reading, Sample, SensorBatch
