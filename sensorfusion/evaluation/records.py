@@ -61,18 +61,13 @@ def built(node: Any, where: str = "config") -> Any:
     return node
 
 
-def with_subjects(node: Any, subjects: Sequence[int]) -> Any:
-    """The recorded data set with other subjects.
+def goes_by_subjects(node: Any) -> bool:
+    """Whether any part of a recorded data set takes subjects."""
+    return any(True for _ in _takers(node))
 
-    Raises:
-        ConfigError: when no part of it takes subjects.
-    """
-    if not list(_takers(node)):
-        raise ConfigError(
-            "the recorded data set does not go by subjects",
-            where="config.data.train",
-            remedy="evaluate it with a data factory of your own",
-        )
+
+def with_subjects(node: Any, subjects: Sequence[int]) -> Any:
+    """The recorded data set with other subjects, in every part that takes them."""
     return _replaced(node, list(subjects))
 
 

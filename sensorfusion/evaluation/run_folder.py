@@ -21,7 +21,7 @@ from sensorfusion.checkpoint import WEIGHTS
 from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.evaluation.contenders import FrozenEncoders, Source
 from sensorfusion.evaluation.embed import Dataset
-from sensorfusion.evaluation.records import built, subjects_of, with_subjects
+from sensorfusion.evaluation.records import built, goes_by_subjects, subjects_of, with_subjects
 from sensorfusion.evaluation.report import digest
 from sensorfusion.export import PretrainedEncoder, build, describe, load_encoder
 from sensorfusion.sample import Sample
@@ -128,20 +128,27 @@ class RunFolder:
     @property
     def floor_hash(self) -> str:
         """Of what the floors depend on: architectures and data, not the objective."""
-        return digest([self.sensors(), self._architectures(), self._data_node((0,))])
+        data = self._data_node()
+        if goes_by_subjects(data):
+            data = with_subjects(data, ())  # floors do not care who pretrained
+        return digest([self.sensors(), self._architectures(), data])
 
     def source(self) -> Source:
         """The run's data set for any subjects, without its augmentations."""
 
+        node = self._data_node()
+
         def make(subjects: Sequence[int]) -> Dataset:
-            return cast(Dataset, built(self._data_node(subjects), "data"))
+            if goes_by_subjects(node):
+                return cast(Dataset, built(with_subjects(node, subjects), "data"))
+            return _OfSubjects(cast(Dataset, built(node, "data")), subjects)
 
         augment = _Chain(tuple(self._augmentations()))
         return Source(make, augment if augment.steps else None)
 
-    def _data_node(self, subjects: Sequence[int]) -> Any:
+    def _data_node(self) -> Any:
         given = (self.config.get("evaluation") or {}).get("data")
-        return with_subjects(given or _section(self.config, "data", "train"), subjects)
+        return given or _section(self.config, "data", "train")
 
     def _augmentations(self) -> list[Any]:
         section = self.config.get("evaluation") or {}
@@ -163,6 +170,20 @@ class RunFolder:
 
     def _names(self) -> list[str]:
         return sorted(set(self.sensors().values()))
+
+
+class _OfSubjects:
+    """The samples of some subjects, of a data set that does not go by subjects."""
+
+    def __init__(self, data: Dataset, subjects: Sequence[int]) -> None:
+        self.data = data
+        self.rows = [i for i in range(len(data)) if data[i].keys.get("subject") in subjects]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int, /) -> Sample:
+        return self.data[self.rows[index]]
 
 
 @dataclass(frozen=True)
