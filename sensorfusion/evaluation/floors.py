@@ -15,6 +15,7 @@ from sensorfusion.evaluation.probe import (
     FUSION,
     FusionClassifier,
     ProbeSettings,
+    adam,
     hide_sensors,
     learning_rates,
     require_known_classes,
@@ -119,11 +120,7 @@ def train_supervised(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = _EndToEnd(encoders, len(classes), settings)
-        optimiser = torch.optim.Adam(
-            [p for p in network.parameters() if p.requires_grad],
-            settings.learning_rate,
-            weight_decay=settings.weight_decay,
-        )
+        optimiser = adam([p for p in network.parameters() if p.requires_grad], settings)
         schedule = learning_rates(optimiser, settings)
         for epoch in range(settings.epochs):
             network.train()

@@ -219,9 +219,7 @@ def _fit(
 ) -> Probe:
     classifier = probe.classifier
     trained = [p for p in classifier.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(
-        trained, settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimiser = adam(trained, settings)
     schedule = learning_rates(optimiser, settings)
     best: tuple[float, float] = (-1.0, 0.0)
     state, epoch = classifier.state_dict(), settings.epochs
@@ -246,6 +244,14 @@ def _fit(
     classifier.load_state_dict(state)
     classifier.eval()
     return dataclasses.replace(probe, epoch=epoch)
+
+
+def adam(parameters: Sequence[nn.Parameter], settings: ProbeSettings) -> torch.optim.Adam:
+    """The optimiser that the settings name."""
+    # Fused: half the time of a probe on wide features goes into the update otherwise.
+    return torch.optim.Adam(
+        parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
+    )
 
 
 def learning_rates(

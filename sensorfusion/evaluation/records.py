@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sensorfusion.errors import ConfigError
@@ -14,32 +14,31 @@ from sensorfusion.evaluation.probe import ProbeSettings
 from sensorfusion.evaluation.protocols import Settings
 
 TYPE, SUBJECTS = "type", "subjects"
-_PACKAGE = "sensorfusion."
+_MODULES = ("sensorfusion.datasets.", "sensorfusion.sensors.")
 
 
-def named(reference: str) -> Callable[..., Any]:
-    """The class or function `module:name` of this package.
+def named(reference: str) -> type[Any]:
+    """The class `module:name` of this package's data sets and sensors.
 
-    A recorded config may come from elsewhere: nothing outside the package is imported.
+    A recorded config may come from elsewhere: nothing outside these is imported or called.
 
     Raises:
         ConfigError: for any other reference, or an unknown one.
     """
     module, _, name = reference.partition(":")
     found: Any = None
-    if module.startswith(_PACKAGE) and name.isidentifier():
+    if module.startswith(_MODULES) and name.isidentifier():
         try:
             found = getattr(importlib.import_module(module), name, None)
-        except ModuleNotFoundError:
+        except ImportError:
             found = None
-    defined = getattr(found, "__module__", "")
-    if not callable(found) or not defined.startswith(_PACKAGE):
+    if not isinstance(found, type) or found.__module__ != module:
         raise ConfigError(
-            f"{reference!r} is not a class or function of sensorfusion",
+            f"{reference!r} is not a class of sensorfusion's data sets and sensors",
             remedy="evaluate with the version that made the run; for code of your own, call "
             "sensorfusion.evaluation.evaluate from Python",
         )
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def built(node: Any, where: str = "config") -> Any:

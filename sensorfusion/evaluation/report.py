@@ -250,7 +250,8 @@ def _footnotes(entries: Sequence[Entry]) -> list[str]:
     }
     return [
         "Mean ± standard deviation over seeds. Folds of one seed are averaged by their test",
-        "clips. Intervals: two-stage bootstrap over subjects and their clips. Floors in italics.",
+        "clips. Intervals: of the first metric, two-stage bootstrap over the test subjects and",
+        "their clips. Floors in italics.",
         "",
         *sorted(subjects),
         *sorted(hashes),
@@ -317,7 +318,9 @@ def _spread(name: str, values: Sequence[float] | None) -> str:
 def _interval(row: Row) -> str:
     if row.interval is None:
         return "-"
-    return f"{100 * row.interval.low:.1f} to {100 * row.interval.high:.1f}"
+    clusters = row.interval.clusters
+    subjects = f"{clusters} subject" + ("s" if clusters > 1 else "")
+    return f"{100 * row.interval.low:.1f} to {100 * row.interval.high:.1f} ({subjects})"
 
 
 def _write(path: Path, text: str) -> None:

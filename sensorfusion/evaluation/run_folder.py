@@ -135,7 +135,6 @@ class RunFolder:
 
     def source(self) -> Source:
         """The run's data set for any subjects, without its augmentations."""
-
         node = self._data_node()
 
         def make(subjects: Sequence[int]) -> Dataset:
