@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import shlex
 import sys
@@ -49,6 +50,9 @@ def parser() -> argparse.ArgumentParser:
         help="protocol settings, e.g. fusion.epochs=50 copies=4",
     )  # fmt: skip
     made.add_argument("--merge", nargs="+", default=[], help="take over results of these folders")
+    made.add_argument(
+        "--confusion", action="store_true", help="write confusion matrices to --out/confusion"
+    )
     made.add_argument("--data-root", help="folder of data sets, in place of $SENSORFUSION_DATA")
     made.add_argument(
         "--touch-test", action="store_true", help="permit reserved subjects: the one final test"
@@ -63,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
+    _opened.cache_clear()
     if options.data_root is not None:
         os.environ["SENSORFUSION_DATA"] = options.data_root
     try:
@@ -73,6 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif not options.merge:
             raise ConfigError("no run given", remedy="give a run's folder, or --merge")
         print(report.render())
+        if options.confusion:
+            report.draw_confusions()
     except SensorFusionError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_ERROR
@@ -104,7 +111,12 @@ def _open(text: str, split: Split, seed: int) -> tuple[str, RunFolder]:
     name, equals, path = text.rpartition("=")
     filled = path.replace("{held_out}", ",".join(map(str, split.test)))
     filled = filled.replace("{seed}", str(seed))
-    return name if equals else Path(path).name, RunFolder.open(filled)
+    return name if equals else Path(path).name, _opened(filled)
+
+
+@functools.cache
+def _opened(path: str) -> RunFolder:
+    return RunFolder.open(path)  # once per command: hashing reads every weight
 
 
 def _run_method(text: str) -> Method:

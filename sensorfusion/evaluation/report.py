@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from sensorfusion.errors import ConfigError, DataError
+from sensorfusion.evaluation.confusion import Confusion
 from sensorfusion.evaluation.statistics import Interval, clustered_bootstrap, summarise
 
 FORMAT = 1
-ENTRIES, RESULTS, TABLE = "entries", "results.json", "results.md"
+ENTRIES, RESULTS, TABLE, CONFUSION = "entries", "results.json", "results.md", "confusion"
 _UNIT = {"median rank": 1.0, "candidates": 1.0, "rank variance": 1.0, "rank deviation": 1.0}
 
 
@@ -138,6 +141,30 @@ class Report:
         table = render_markdown(entries)
         _write(self.folder / TABLE, table)
         return table
+
+    def confusions(self) -> dict[tuple[str, str, str], Confusion]:
+        """(split family, protocol, method) -> confusion over all seeds and folds."""
+        pairs: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
+        for entry in self.entries():
+            for score in entry.scores:
+                found = pairs.setdefault((entry.split["family"], score.protocol, entry.method), [])
+                clips = score.clips
+                found += zip(clips.get("label", ()), clips.get("prediction", ()), strict=True)
+        tensors = {key: torch.tensor(found) for key, found in pairs.items() if found}
+        return {key: Confusion.of(*found.T.contiguous()) for key, found in tensors.items()}
+
+    def draw_confusions(self) -> list[Path]:
+        """Write every confusion matrix to `confusion/`: an image, and per-class scores."""
+        written = []
+        for key, confusion in self.confusions().items():
+            stem = re.sub(r"[^\w.,-]+", "_", "-".join(key))
+            path = self.folder / CONFUSION / f"{stem}.png"
+            worst = [f"- {count} times {t} taken for {p}" for t, p, count in confusion.worst()]
+            text = "\n".join([f"# {', '.join(key)}", "", confusion.table(), "", *worst]) + "\n"
+            _write(path.with_suffix(".md"), text)
+            confusion.draw(path, ", ".join(key))
+            written.append(path)
+        return written
 
     def _file(self, key: str) -> Path:
         return self.folder / ENTRIES / f"{key}.json"

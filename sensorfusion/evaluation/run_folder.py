@@ -7,6 +7,7 @@ run/
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -82,12 +83,12 @@ class RunFolder:
                 )
         return found
 
-    @property
+    @functools.cached_property
     def config_hash(self) -> str:
         """Of the resolved config."""
         return digest(self.config)
 
-    @property
+    @functools.cached_property
     def checkpoint_hash(self) -> str:
         """Of the encoders' weight files, names and content."""
         total = hashlib.sha256()
@@ -122,16 +123,16 @@ class RunFolder:
 
     def fresh(self) -> dict[str, nn.Module]:
         """Sensor -> encoder of the same architecture with new weights."""
-        made = {name: build(document) for name, document in self._architectures().items()}
+        made = {name: build(document) for name, document in self._architectures.items()}
         return {sensor: made[name] for sensor, name in self.sensors().items()}
 
-    @property
+    @functools.cached_property
     def floor_hash(self) -> str:
         """Of what the floors depend on: architectures and data, not the objective."""
         data = self._data_node()
         if goes_by_subjects(data):
             data = with_subjects(data, ())  # floors do not care who pretrained
-        return digest([self.sensors(), self._architectures(), data])
+        return digest([self.sensors(), self._architectures, data])
 
     def source(self) -> Source:
         """The run's data set for any subjects, without its augmentations."""
@@ -164,6 +165,7 @@ class RunFolder:
     def _loaded(self) -> dict[str, PretrainedEncoder]:
         return {name: load_encoder(self.path / "encoders" / name) for name in self._names()}
 
+    @functools.cached_property
     def _architectures(self) -> dict[str, dict[str, Any]]:
         return {name: describe(loaded.encoder) for name, loaded in self._loaded().items()}
 

@@ -153,6 +153,18 @@ def test_folds_pool_to_every_clip_once(tmp_path):
     assert "incomplete" in report.render()
 
 
+def test_confusions_gather_seeds_and_folds(tmp_path):
+    report, _, _ = run(tmp_path, [Counting()], seeds=(0, 1))
+    ((key, confusion),) = report.confusions().items()
+    assert key == ("loso:1,3,5", "fusion", "ours")
+    assert int(confusion.counts.sum()) == 2 * 24
+    (row,) = rows(report.entries())
+    assert confusion.accuracy == pytest.approx(np.mean(row.metrics["accuracy"]))
+    (image,) = report.draw_confusions()
+    assert image.read_bytes()[:4] == b"\x89PNG"
+    assert "| class | precision" in image.with_suffix(".md").read_text()
+
+
 def test_merge_of_partial_results(tmp_path):
     run(tmp_path / "a", [Counting()], seeds=(0,))
     run(tmp_path / "b", [Counting()], seeds=(0, 1))
