@@ -30,6 +30,8 @@ class ProbeSettings:
             a training sample is hidden (never all of them), for tests with sensors missing.
         missing: what stands for a missing sensor before the classifier.
         standardise: centre and scale each feature by the present rows of the training set.
+            Without it (as published) features that vary little around a large mean outrun the
+            running mean of the batch norm, and a good probe may fail in evaluation mode.
         selection: "last" epoch, or that of the highest "validation" accuracy (ties: lowest
             loss, then the earliest).
         schedule: learning rate over the epochs.
@@ -55,7 +57,7 @@ class ProbeSettings:
 
 FUSION = ProbeSettings()
 LINEAR = ProbeSettings(hidden=0, standardise=True)
-SINGLE = ProbeSettings(sensor_dropout=0.3)
+SINGLE = ProbeSettings(sensor_dropout=0.3, standardise=True)
 
 
 class FusionClassifier(nn.Module):

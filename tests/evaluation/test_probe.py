@@ -4,7 +4,14 @@ import torch
 from scipy import optimize, stats
 
 from sensorfusion.errors import ConfigError, DataError
-from sensorfusion.evaluation.probe import FUSION, LINEAR, ProbeSettings, hide_sensors, train_probe
+from sensorfusion.evaluation.probe import (
+    FUSION,
+    LINEAR,
+    SINGLE,
+    ProbeSettings,
+    hide_sensors,
+    train_probe,
+)
 
 from .synthetic import embeddings, separable
 
@@ -84,6 +91,15 @@ def test_one_fusion_probe_with_either_sensor_missing(missing):
     for sensors in (("imu",), ("skeleton",), ("imu", "skeleton")):
         assert probe.accuracy(test.only(*sensors)) == 1.0
         assert probe.accuracy(test.keep(*sensors)) == 1.0
+
+
+def test_single_sensor_settings_survive_features_of_tiny_variance():
+    def shrunk(data):
+        small = {"imu": data.features["imu"], "skeleton": 0.02 + 1e-3 * data.features["skeleton"]}
+        return embeddings(small, data.label("action"))
+
+    probe = train_probe(shrunk(separable()), SINGLE.replace(**QUICK))
+    assert probe.accuracy(shrunk(separable(seed=1)).only("skeleton")) == 1.0
 
 
 def test_a_masked_sensor_has_no_influence():
