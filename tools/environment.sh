@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by ./quickstart and ./test from the root of the repository: makes the virtual
 # environment .venv on the first call, and activates it. No administrator's rights needed.
 #
