@@ -174,7 +174,8 @@ def torch_devices() -> Iterator[Finding]:
         f"set OMP_NUM_THREADS={processors}" if crowded else "",
     )
     if not torch.cuda.is_available():
-        yield _without_gpu(section, torch.version.cuda)
+        driver = Path("/proc/driver/nvidia/version").exists()
+        yield _without_gpu(section, torch.version.cuda, driver)
         return
     for index in range(torch.cuda.device_count()):
         gpu = torch.cuda.get_device_properties(index)
@@ -183,8 +184,7 @@ def torch_devices() -> Iterator[Finding]:
         yield Finding(section, f"GPU {index}", value)
 
 
-def _without_gpu(section: str, built_for: str | None) -> Finding:
-    driver = Path("/proc/driver/nvidia/version").exists()
+def _without_gpu(section: str, built_for: str | None, driver: bool) -> Finding:
     if driver and built_for is None:
         remedy = "install a CUDA build of torch of the version in constraints.txt"
         return Finding(section, "GPU", "present, but torch is a CPU build", "note", remedy)
