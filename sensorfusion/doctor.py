@@ -29,8 +29,13 @@ import sensorfusion.datasets
 Status = Literal["ok", "note", "trouble"]
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SETUP = "./quickstart --setup-only"
+INSTALL = "pip install -c constraints.txt"
+REPAIR = f"{INSTALL} ./requirements/opencv-python -e '.[test]'"
 GIB = 2**30
+OPENCV_REPAIR = (
+    "pip uninstall -y opencv-python opencv-python-headless; "
+    f"{INSTALL} ./requirements/opencv-python; or apt-get install libgl1 libglib2.0-0"
+)
 # What to import where the distribution's own name is not its module's.
 MODULES = {
     "mmengine": "mmengine.runner",
@@ -92,6 +97,9 @@ def report(findings: list[Finding]) -> str:
         lines.append(f" {marks[finding.status]} {finding.name:<{width}}  {finding.value}")
         if finding.remedy:
             lines.append(f"   {'':<{width}}  -> {finding.remedy}")
+    if any(finding.remedy for finding in findings):
+        pip = Path(sys.prefix) / "bin" / "pip"
+        lines += ["", f"-> is what to do; commands run in {REPOSITORY}, where pip is {pip}."]
     troubles = sum(finding.status == "trouble" for finding in findings)
     lines += ["", f"{troubles} in trouble (marked !)" if troubles else "No trouble found."]
     return "\n".join(lines[1:])
@@ -139,7 +147,7 @@ def required() -> Iterator[Finding]:
     for requirement in requirements:
         yield _package("Required packages", requirement, problems[requirement.name])
     if problems["cv2"]:
-        yield Finding("Required packages", "OpenCV", problems["cv2"], "trouble", _opencv_remedy())
+        yield Finding("Required packages", "OpenCV", problems["cv2"], "trouble", OPENCV_REPAIR)
 
 
 def optional() -> Iterator[Finding]:
@@ -151,7 +159,7 @@ def optional() -> Iterator[Finding]:
         if requirement.name in installed:
             yield _package("Optional parts", requirement, problems[requirement.name])
             continue
-        command = f".venv/bin/pip install -c constraints.txt -e '.[{_extra(requirement)}]'"
+        command = f"{INSTALL} -e '.[{_extra(requirement)}]'"
         yield Finding("Optional parts", requirement.name, "not installed", "note", command)
 
 
@@ -211,14 +219,14 @@ def clashes() -> Iterator[Finding]:
     opencv = _owners_of("cv2/__init__.py")
     if len(opencv) > 1:
         value = f"{' and '.join(opencv)} overwrite each other"
-        remedy = f"pip uninstall {' '.join(opencv)}, then {SETUP}"
+        remedy = f"pip uninstall -y {' '.join(opencv)}; {INSTALL} ./requirements/opencv-python"
         yield Finding(section, "OpenCV", value, "trouble", remedy)
     if _version("torchvision") and (problem := _import_problems(["torchvision"])["torchvision"]):
         remedy = "pip uninstall torchvision (nothing here needs it), or get the one for this torch"
         yield Finding(section, "torchvision", problem, "trouble", remedy)
     for owner, requirement, found in _unmet():
         value = f"{owner} needs {requirement}, found {found}"
-        yield Finding(section, requirement.name, value, "trouble", SETUP)
+        yield Finding(section, requirement.name, value, "trouble", REPAIR)
 
 
 def data() -> Iterator[Finding]:
@@ -245,21 +253,15 @@ def data() -> Iterator[Finding]:
 def _package(section: str, requirement: Requirement, problem: str) -> Finding:
     version = _version(requirement.name)
     if version is None:
-        return Finding(section, requirement.name, "missing", "trouble", SETUP)
+        return Finding(section, requirement.name, "missing", "trouble", REPAIR)
     if not requirement.specifier.contains(version, prereleases=True):
         value = f"{version}, needed {requirement.specifier}"
-        return Finding(section, requirement.name, value, "trouble", SETUP)
+        return Finding(section, requirement.name, value, "trouble", REPAIR)
     if problem:
-        remedy = _opencv_remedy() if "libGL" in problem else SETUP
+        again = f"{INSTALL} --force-reinstall --no-deps {requirement.name}"
+        remedy = OPENCV_REPAIR if "libGL" in problem else again
         return Finding(section, requirement.name, f"{version}: {problem}", "trouble", remedy)
     return Finding(section, requirement.name, version)
-
-
-def _opencv_remedy() -> str:
-    return (
-        "pip uninstall opencv-python, then "
-        f"{SETUP} (it takes the headless build), or apt-get install libgl1 libglib2.0-0"
-    )
 
 
 def _requirements() -> list[Requirement]:

@@ -90,7 +90,7 @@ def test_missing_system_library_names_both_ways_out(install: Callable[..., None]
     opencv = by_name(doctor.required())["OpenCV"]
     assert opencv.status == "trouble"
     assert "libgl1" in opencv.remedy
-    assert "quickstart" in opencv.remedy
+    assert "./requirements/opencv-python" in opencv.remedy
 
 
 def test_optional_part_names_its_extra(install: Callable[..., None]) -> None:
