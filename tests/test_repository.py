@@ -27,6 +27,18 @@ FLAGS = {
         "--cfg-options",
         "--allow-change",
     },
+    "evaluate": {
+        "--protocol",
+        "--split",
+        "--seeds",
+        "--out",
+        "--floors",
+        "--set",
+        "--merge",
+        "--data-root",
+        "--touch-test",
+        "--allow-seen",
+    },
     "doctor": {"--json"},
 }
 # Written apart, so that this file does not find itself.
