@@ -13,8 +13,10 @@ STAMP=$VENV/.sensorfusion
 unset PYTHONPATH PYTHONHOME
 
 say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-fail() {
-    printf 'error: %s\n' "$@" >&2
+fail() { # fail WHAT REMEDY...
+    printf 'error: %s\n' "$1" >&2
+    shift
+    [ $# -eq 0 ] || printf '  %s\n' "$@" >&2
     exit 1
 }
 
