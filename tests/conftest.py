@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests import distributed_pool
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -17,6 +19,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail, instead of skipping, tests whose recordings or golden values are absent",
     )
+
+
+def pytest_sessionfinish() -> None:
+    distributed_pool.shutdown()
 
 
 def shared_folder(variable: str, default: str) -> Path:
