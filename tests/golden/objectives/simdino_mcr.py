@@ -1,0 +1,44 @@
+"""SimDINO's coding rate, both released versions and both kinds of expansion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sensorfusion.objectives.coding_rate import CodingRate
+from tests.golden.objectives.comparing import Arrays, compare, compare_gradients, leaf
+from tests.objectives.tables import table, total
+
+VERSIONS = {"v1": "cosine", "v2": "dot"}
+EXPANDED = {"t0": "student", "t1": "mean"}
+
+
+def check(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+    student, teacher = leaf(arrays["student"]), leaf(arrays["teacher"])
+    features, correspondence = table({f"view{v}": z for v, z in enumerate(student)})
+    views, _ = table({f"view{v}": z for v, z in enumerate(teacher)})
+    targets = {f"teacher.{name}": entry for name, entry in views.items()}
+    for version, similarity in VERSIONS.items():
+        for kind, expand in EXPANDED.items():
+            term = CodingRate(
+                range(len(teacher)),
+                eps=hyper["eps"],
+                compression=hyper["coeff"],
+                similarity=similarity,
+                expand=expand,
+                unit=False,
+            )
+            losses = term(features, correspondence, targets)
+            loss = total(losses)
+            name = f"{version}_{kind}"
+            compare(loss, arrays[f"loss_{name}"], tolerance["loss"], name)
+            compare(
+                -losses["compression"] / hyper["coeff"],
+                arrays["compression"],
+                tolerance["loss"],
+                "compression",
+            )
+            expansion = arrays[f"expansion_{kind}"]
+            compare(-losses["expansion"], expansion, tolerance["loss"], f"expansion_{kind}")
+            leaves = {f"grad_{name}": student, f"grad_teacher_{name}": teacher}
+            stored = {key: value for key, value in leaves.items() if key in arrays}
+            compare_gradients(loss, stored, arrays, tolerance["grad"])
