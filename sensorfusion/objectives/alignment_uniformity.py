@@ -184,7 +184,8 @@ def squared_distances(x_ND: Tensor, y_MD: Tensor) -> Tensor:
 
 
 def _own_ids(present_N: Tensor, rows: slice) -> Tensor:
-    return present_N[rows].nonzero()[:, 0] + rows.start
+    start: int = rows.start
+    return present_N[rows].nonzero()[:, 0] + start
 
 
 def _pairs_of_different_ids(x_N: Tensor, y_N: Tensor) -> Tensor:

@@ -13,6 +13,9 @@ FUNCTIONS = {
     "contrastive_gap": ("contrastive_gap_geometry", "check_geometry"),
     "one_to_k": ("one_to_k_vicreg", "check_vicreg"),
     "simdino_mcr": ("simdino_mcr", "check"),
+    "fdt": ("fdt", "check"),
+    "mgca": ("mgca_assignment", "check_assignment"),
+    "creamfl": ("creamfl_aggregation", "check_aggregation"),
 }
 
 

@@ -1,0 +1,95 @@
+"""MGCA's prototype codes and token-wise alignment; its contrast is checked elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sensorfusion.objectives.padded import pad_tokens
+from sensorfusion.objectives.prototypes import Prototypes
+from sensorfusion.objectives.sinkhorn import sinkhorn
+from sensorfusion.objectives.token_alignment import TokenAlignment, token_weights
+from sensorfusion.sample import Correspondence, Features
+from tests.golden.objectives.comparing import Arrays, compare, compare_gradients, leaf
+from tests.objectives.tables import table, total
+
+
+def check_assignment(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+    _check_plans(arrays, hyper, tolerance)
+    _check_prototypes(arrays, hyper, tolerance)
+    _check_tokens(arrays, hyper, tolerance)
+
+
+def _check_plans(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+    for side in ("image", "report"):
+        scores = torch.tensor(arrays[f"scores_{side}"])
+        plan = sinkhorn(scores, epsilon=hyper["eps"], iterations=hyper["iters"])
+        name = f"plan_{side}"
+        compare(plan, arrays[name], tolerance["loss"], name)
+        if f"{name}_f32" in arrays:
+            compare(plan, arrays[f"{name}_f32"], tolerance["plan_image_f32"], f"{name}_f32")
+
+
+def _check_prototypes(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+    image, report = leaf(arrays["image"]), leaf(arrays["report"])
+    term = Prototypes(
+        *arrays["prototypes_raw"].shape,
+        temperature=hyper["tp"],
+        epsilon=hyper["eps"],
+        iterations=hyper["iters"],
+    ).double()
+    with torch.no_grad():
+        term.weight.copy_(torch.tensor(arrays["prototypes_raw"]))
+    term.after_step()
+    loss = total(term(*table({"image": image, "report": report}), {}))
+    compare(loss, arrays["loss_proto"], tolerance["loss"], "proto")
+    # The released code casts the codes to float32.
+    cast = tolerance["loss_proto_f32codes"]
+    compare(loss, arrays["loss_proto_f32codes"], cast, "proto_f32codes")
+    leaves = {"grad_proto_image": image, "grad_proto_report": report}
+    leaves["grad_proto_prototypes"] = term.weight
+    compare_gradients(loss, leaves, arrays, tolerance["grad"])
+
+
+def _check_tokens(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+    patches, words = leaf(arrays["patches"]), leaf(arrays["words"])
+    real = torch.tensor(arrays["word_pad"]) == 0
+    features = {"patches": _tokens(patches), "words": _tokens(words, real)}
+    every = _all_tokens(features)
+    attention = torch.tensor(arrays["patch_attn"])[:, :, 0, 1:].mean(1)
+    word_weights = torch.tensor(arrays["word_attn"]).flatten()
+    cnn = {"token_weights.words": word_weights}
+    vit = cnn | {"token_weights.patches": attention.flatten()}
+
+    padded = pad_tokens(features, every, 1, unit=True)
+    found = token_weights(padded, word_weights, (0.1, 0.9))
+    compare(found, arrays["word_weights"], tolerance["loss"], "word_weights")
+    for variant, targets, keep_length in (("cnn", cnn, ()), ("vit", vit, ("patches",))):
+        term = TokenAlignment(hyper["tl"], padding_as_negatives=True, keep_length=keep_length)
+        loss = total(term(features, every, targets))
+        name = f"local_{variant}"
+        compare(loss, arrays[f"loss_{name}"], tolerance["loss"], name)
+        leaves = {f"grad_{name}_patches": patches, f"grad_{name}_words": words}
+        compare_gradients(loss, leaves, arrays, tolerance["grad"])
+
+
+def _tokens(values_BLD: Tensor, valid_BL: Tensor | None = None) -> Features:
+    size, length, _ = values_BLD.shape
+    item = torch.arange(size).repeat_interleave(length)
+    valid = torch.ones_like(item).bool() if valid_BL is None else valid_BL.flatten()
+    return Features(values_BLD.flatten(0, 1), item, torch.zeros_like(item), size, valid)
+
+
+def _all_tokens(features: dict[str, Features]) -> Correspondence:
+    """Every token, padding included, belongs to its sample's id."""
+    size = features["words"].size
+    return Correspondence(
+        tuple(features),
+        tuple(entry.item for entry in features.values()),
+        tuple(torch.arange(len(entry)) for entry in features.values()),
+        size,
+        torch.arange(size),
+        torch.ones(size, dtype=torch.float64),
+    )
