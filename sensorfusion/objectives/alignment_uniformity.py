@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from sensorfusion.distributed import gather, gather_indices, share_of, sum_of_parts, sum_over_ranks
-from sensorfusion.objectives.pooled import (
+from sensorfusion.objectives.embeddings import (
     CHUNK,
+    Embeddings,
     Pairs,
-    Pooled,
-    column_pairs,
+    Places,
+    chosen_columns,
+    embed,
     full_precision,
     in_chunks,
     mean_of,
-    pool,
 )
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
@@ -46,7 +47,7 @@ class AlignmentUniformity(Term):
     nothing to average (fewer than two ids, no id with both columns) is zero. In the code
     released by Fahim et al. a line break drops the text part of the uniformity with cosine
     kernel: half of `cross_uniformity` plus a quarter of the images' `uniformity` (two terms,
-    the latter with a matching of one column) gives that value.
+    the latter with `columns=("image",)`) gives that value.
 
     Args:
         alignment, uniformity, cross_uniformity, cyclic: weights of the losses.
@@ -55,7 +56,9 @@ class AlignmentUniformity(Term):
         margin: squared distance below which a pair is no longer pulled together, so that what
             only one sensor sees is kept.
         unit: bring embeddings to unit length first.
-        pairs: pairs of columns to compare (default: all).
+        columns: names of the columns that are spread (default: all but teachers).
+        pairs: pairs of columns to compare (default: all pairs of `columns`); pairs of a sensor
+            and a teacher make `alignment` a distillation.
         chunk: elements of a distance matrix that are held at once.
     """
 
@@ -70,6 +73,7 @@ class AlignmentUniformity(Term):
         kernel: Kernel = "gaussian",
         margin: float = 0.0,
         unit: bool = True,
+        columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
         chunk: int = CHUNK,
     ) -> None:
@@ -77,7 +81,7 @@ class AlignmentUniformity(Term):
         self.alignment, self.uniformity = alignment, uniformity
         self.cross_uniformity, self.cyclic = cross_uniformity, cyclic
         self.t, self.kernel, self.margin = t, kernel, margin
-        self.unit, self.pairs, self.chunk = unit, pairs, chunk
+        self.unit, self.columns, self.pairs, self.chunk = unit, columns, pairs, chunk
 
     @full_precision
     def forward(
@@ -87,8 +91,8 @@ class AlignmentUniformity(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The losses with a weight, by name."""
-        mine = pool(features, correspondence, unit=self.unit)
-        pairs = column_pairs(self.pairs, len(mine.streams))
+        names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
+        mine = embed(features, correspondence, names, unit=self.unit)
         losses: dict[str, Tensor] = {}
         if self.alignment:
             losses["alignment"] = self.alignment * self._alignment(mine, pairs)
@@ -96,9 +100,11 @@ class AlignmentUniformity(Term):
             return losses
         z_NKD, rows = gather(mine.z_IKD)
         present_NK = gather_indices(mine.present_IK)
-        everywhere = Pooled(z_NKD, present_NK, gather(mine.trust_I)[0], mine.streams)
+        trust_N, _ = gather(mine.trust_I)
+        everywhere = Embeddings(z_NKD, present_NK, trust_N, mine.columns, mine.streams)
         if self.uniformity:
-            same = [(k, k) for k in range(len(mine.streams))]
+            spread, _ = chosen_columns(correspondence, self.columns, ())
+            same = [(k, k) for k in range(len(spread))]
             losses["uniformity"] = self.uniformity * self._uniformity(everywhere, rows, same)
         if self.cross_uniformity:
             cross = self._uniformity(everywhere, rows, pairs)
@@ -107,7 +113,7 @@ class AlignmentUniformity(Term):
             losses["cyclic"] = self.cyclic * self._cyclic(everywhere, rows, pairs)
         return losses
 
-    def _alignment(self, mine: Pooled, pairs: Pairs) -> Tensor:
+    def _alignment(self, mine: Embeddings, pairs: Places) -> Tensor:
         losses = []
         for (k, m), total in zip(pairs, sum_over_ranks(mine.pair_trust(pairs)), strict=True):
             if total > 0:
@@ -118,7 +124,7 @@ class AlignmentUniformity(Term):
                 losses.append((trust_n * distance_n).sum() / total)
         return sum_of_parts(mean_of(losses, mine.nothing))
 
-    def _uniformity(self, all_ids: Pooled, rows: slice, pairs: Pairs) -> Tensor:
+    def _uniformity(self, all_ids: Embeddings, rows: slice, pairs: Places) -> Tensor:
         losses = []
         for k, m in pairs:
             count = _pairs_of_different_ids(all_ids.present_IK[:, k], all_ids.present_IK[:, m])
@@ -127,7 +133,7 @@ class AlignmentUniformity(Term):
                 losses.append(part.logsumexp(0) - count.log())
         return share_of(mean_of(losses, all_ids.nothing))
 
-    def _log_sum(self, all_ids: Pooled, rows: slice, k: int, m: int) -> Tensor:
+    def _log_sum(self, all_ids: Embeddings, rows: slice, k: int, m: int) -> Tensor:
         """Log of the kernel's sum over this rank's rows and all other ids."""
         own = _own_ids(all_ids.present_IK[:, k], rows)
         others = all_ids.present_IK[:, m].nonzero()[:, 0]
@@ -146,7 +152,7 @@ class AlignmentUniformity(Term):
             return similar_an.mul(self.t)
         return squared_distances(x_aD, y_nD).mul(-self.t)
 
-    def _cyclic(self, all_ids: Pooled, rows: slice, pairs: Pairs) -> Tensor:
+    def _cyclic(self, all_ids: Embeddings, rows: slice, pairs: Places) -> Tensor:
         losses = []
         for k, m in pairs:
             both = all_ids.present_IK[:, k] & all_ids.present_IK[:, m]
@@ -158,7 +164,7 @@ class AlignmentUniformity(Term):
 
     def _cyclic_sum(
         self,
-        all_ids: Pooled,
+        all_ids: Embeddings,
         rows: slice,
         both_N: Tensor,
         k: int,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from sensorfusion.objectives.pooled import CHUNK, at_least_float32, full_precision, in_chunks
+from sensorfusion.objectives.embeddings import CHUNK, at_least_float32, full_precision, in_chunks
 from sensorfusion.objectives.sparsemax import sparsemax
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
@@ -90,8 +91,8 @@ class Codebook(nn.Module):
 class SharedCodebook(Term):
     """Another term on what a shared codebook makes of the tokens of every id and column.
 
-    FDT is this around a contrast. Targets `teacher.<stream>` are not passed on: their tokens
-    are not coded.
+    FDT is this around a contrast. Every coded column is a stream of its own, under the column's
+    name; teachers' columns are coded too.
 
     Args:
         term: the objective on the coded embeddings. codebook: shared by all columns.
@@ -110,9 +111,7 @@ class SharedCodebook(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The losses of the inner term."""
-        coded, table = self.encode(features, correspondence)
-        kept = {name: t for name, t in targets.items() if not name.startswith("teacher.")}
-        losses: dict[str, Tensor] = self.term(coded, table, kept)
+        losses: dict[str, Tensor] = self.term(*self.encode(features, correspondence), targets)
         return losses
 
     def encode(
@@ -120,37 +119,27 @@ class SharedCodebook(Term):
     ) -> tuple[dict[str, Features], Correspondence]:
         """Features with one coded token per id and column that has it, and their table."""
         present_IK = correspondence.present
-        blocks: dict[str, list[Tensor]] = {}
-        owners: dict[str, list[Tensor]] = {}
-        ids, tokens = [], []
-        for k, stream in enumerate(correspondence.columns):
-            values = features[stream].tokens[correspondence.tokens[k]]
-            coded, _ = self.codebook(values, correspondence.ids[k], correspondence.size)
+        streams: dict[str, Features] = {}
+        ids: list[Tensor] = []
+        for k, column in enumerate(correspondence.columns):
+            stream = features[correspondence.streams[k]]
+            values_ED = stream.tokens[correspondence.tokens[k]]
+            coded_ID, _ = self.codebook(values_ED, correspondence.ids[k], correspondence.size)
             known = present_IK[:, k].nonzero()[:, 0]
-            offset = sum(len(block) for block in blocks.get(stream, []))
-            blocks.setdefault(stream, []).append(coded[known])
-            owners.setdefault(stream, []).append(correspondence.item[known])
+            item = correspondence.item[known]
+            valid = torch.ones_like(item, dtype=torch.bool)
+            streams[column] = Features(
+                coded_ID[known], item, torch.zeros_like(item), stream.size, valid
+            )
             ids.append(known)
-            tokens.append(offset + torch.arange(len(known), device=known.device))
-        streams = {
-            stream: _features(torch.cat(block), torch.cat(owners[stream]), features[stream].size)
-            for stream, block in blocks.items()
-        }
-        table = Correspondence(
-            correspondence.columns,
-            tuple(ids),
-            tuple(tokens),
-            correspondence.size,
-            correspondence.item,
-            correspondence.trust,
+        table = dataclasses.replace(
+            correspondence,
+            streams=correspondence.columns,
+            ids=tuple(ids),
+            tokens=tuple(torch.arange(len(known), device=known.device) for known in ids),
         )
         return streams, table
 
     def after_step(self) -> None:
         """Let the inner term move its state."""
         self.term.after_step()
-
-
-def _features(tokens: Tensor, item: Tensor, size: int) -> Features:
-    valid = torch.ones_like(item, dtype=torch.bool)
-    return Features(tokens, item, torch.zeros_like(item), size, valid)

@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from sensorfusion.distributed import share_of, sum_of_parts, sum_over_ranks
-from sensorfusion.objectives.pooled import (
-    Pooled,
-    column_pairs,
+from sensorfusion.errors import ConfigError
+from sensorfusion.objectives.embeddings import (
+    TEACHER,
+    Embeddings,
+    Places,
+    chosen_columns,
+    embed,
     full_precision,
     mean_of,
-    pool,
-    pool_teacher,
 )
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
@@ -25,10 +27,11 @@ from sensorfusion.sample import Correspondence, Features
 class CodingRate(Term):
     """SimDINO (Wu et al. 2025, "Simplifying DINO via coding rate regularization").
 
-    - `compression`: minus the mean similarity of an id in a teacher's column q and in a
-      student's column v, over ids that have both (weighted by trust) and over pairs q != v;
-    - `expansion`: minus gamma * R, mean over the teacher's columns, with the coding rate
-      R = 1/2 logdet(I + D / (n eps) Z^T Z) of the n rows Z and gamma = (D + n) / (D n).
+    - `compression`: minus the mean similarity of an id in the teacher's column of view q and in
+      the student's column of view v, over ids that have both (weighted by trust) and over the
+      pairs q != v;
+    - `expansion`: minus gamma * R, mean over the views that the teacher sees, with the coding
+      rate R = 1/2 logdet(I + D / (n eps) Z^T Z) of the n rows Z and gamma = (D + n) / (D n).
 
     eps enters linearly, as in the released code, not squared as in the classical coding rate.
     Similarity "cosine" is the released first version's, "dot" the second's: equal values on
@@ -37,17 +40,19 @@ class CodingRate(Term):
     that no id has add nothing. Teachers are not detached here; `Teacher` gives no gradient.
 
     Args:
-        teacher: columns (global views) that have a target `teacher.<stream>`; without any,
-            these columns of the student itself are compared with the others.
+        views: names of the student's columns (default: all but teachers).
+        global_views: those that the teacher sees, as columns `teacher.<view>` (default: the
+            views that have such a column).
         eps: precision of the code. compression, expansion: weights of the losses.
         similarity: "cosine" or "dot". expand: "student" or "mean".
         unit: bring embeddings of student and teacher to unit length first.
-        from_student: take the student itself in place of a teacher.
+        self_taught: there is no teacher, the student's own global views take its place.
     """
 
     def __init__(
         self,
-        teacher: Sequence[int] = (0, 1),
+        views: Sequence[str] | None = None,
+        global_views: Sequence[str] | None = None,
         *,
         eps: float = 0.5,
         compression: float = 1.0,
@@ -55,13 +60,13 @@ class CodingRate(Term):
         similarity: Literal["cosine", "dot"] = "cosine",
         expand: Literal["student", "mean"] = "student",
         unit: bool = True,
-        from_student: bool = False,
+        self_taught: bool = False,
     ) -> None:
         super().__init__()
-        self.teacher, self.eps = tuple(teacher), eps
+        self.views, self.global_views, self.eps = views, global_views, eps
         self.compression, self.expansion = compression, expansion
         self.similarity, self.expand = similarity, expand
-        self.unit, self.from_student = unit, from_student
+        self.unit, self.self_taught = unit, self_taught
 
     @full_precision
     def forward(
@@ -71,48 +76,60 @@ class CodingRate(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The two losses by name."""
-        student = pool(features, correspondence, unit=self.unit)
-        column_pairs([(q, q) for q in self.teacher], len(student.streams))
-        if self.from_student:
-            teacher_IQD = student.z_IKD[:, list(self.teacher)]
-        else:
-            teacher_IQD = pool_teacher(targets, correspondence, self.teacher, unit=self.unit).z_IKD
+        views, _ = chosen_columns(correspondence, self.views, ())
+        prefix = "" if self.self_taught else TEACHER
+        taught = [(view, prefix + view) for view in self._seen(correspondence, views)]
+        names, same = chosen_columns(correspondence, views, taught)
+        embeddings = embed(features, correspondence, names, unit=self.unit)
+        pairs = [(q, v) for view, q in same for v in range(len(views)) if v != view]
         return {
-            "compression": self.compression * self._compression(student, teacher_IQD),
-            "expansion": self.expansion * self._expansion(student, teacher_IQD),
+            "compression": self.compression * self._compression(embeddings, pairs),
+            "expansion": self.expansion * self._expansion(embeddings, same),
         }
 
-    def _compression(self, student: Pooled, teacher_IQD: Tensor) -> Tensor:
-        views = range(len(student.streams))
-        pairs = [(column, view) for column in self.teacher for view in views if view != column]
+    def _seen(self, correspondence: Correspondence, views: Sequence[str]) -> list[str]:
+        """The views that the teacher sees."""
+        if self.global_views is not None:
+            return list(self.global_views)
+        if self.self_taught:
+            return list(views)
+        seen = [view for view in views if TEACHER + view in correspondence.columns]
+        if not seen:
+            raise ConfigError(
+                f"no column of a teacher among {correspondence.columns}",
+                where="the coding rate's correspondence",
+                remedy=f"let the matching give columns {[TEACHER + view for view in views]}",
+            )
+        return seen
+
+    def _compression(self, embeddings: Embeddings, pairs: Places) -> Tensor:
         losses = []
-        for (k, m), total in zip(pairs, sum_over_ranks(student.pair_trust(pairs)), strict=True):
+        totals = sum_over_ranks(embeddings.pair_trust(pairs))
+        for (q, v), total in zip(pairs, totals, strict=True):
             if total > 0:
-                both_I = student.present_IK[:, k] & student.present_IK[:, m]
-                target_nD = teacher_IQD[both_I, self.teacher.index(k)]
-                similar_n = self._similarity(target_nD, student.z_IKD[both_I, m])
-                losses.append(-(student.trust_I[both_I] * similar_n).sum() / total)
-        return sum_of_parts(mean_of(losses, student.nothing))
+                target_nD, z_nD, trust_n = embeddings.pair(q, v)
+                losses.append(-(trust_n * self._similarity(target_nD, z_nD)).sum() / total)
+        return sum_of_parts(mean_of(losses, embeddings.nothing))
 
     def _similarity(self, x_nD: Tensor, y_nD: Tensor) -> Tensor:
         if self.similarity == "cosine":
             return cosine_similarity(x_nD, y_nD, dim=-1)
         return (x_nD * y_nD).sum(-1)
 
-    def _expansion(self, student: Pooled, teacher_IQD: Tensor) -> Tensor:
+    def _expansion(self, embeddings: Embeddings, same: Places) -> Tensor:
         rates = []
-        for q, column in enumerate(self.teacher):
-            present_I = student.present_IK[:, column]
-            z_nD = student.z_IKD[present_I, column]
+        for view, q in same:
+            z_nD = embeddings.z_IKD[embeddings.present_IK[:, view], view]
             if self.expand == "mean":
-                z_nD = (z_nD + teacher_IQD[present_I, q]) / 2
+                student_nD, teacher_nD, _ = embeddings.pair(view, q)
+                z_nD = (student_nD + teacher_nD) / 2
             count = sum_over_ranks(z_nD.new_tensor(float(len(z_nD))))
             if count > 0:
                 moments_DD = sum_over_ranks(z_nD.T @ z_nD)
                 width = len(moments_DD)
                 gamma = (width + count) / (width * count)
                 rates.append(-gamma * coding_rate(moments_DD, count, self.eps))
-        return share_of(mean_of(rates, student.nothing))
+        return share_of(mean_of(rates, embeddings.nothing))
 
 
 def coding_rate(moments_DD: Tensor, count: Tensor | float, eps: float) -> Tensor:

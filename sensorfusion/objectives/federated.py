@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from sensorfusion.distributed import sum_of_parts, sum_over_ranks
 from sensorfusion.errors import ConfigError
-from sensorfusion.objectives.pooled import CHUNK, full_precision, in_chunks, mean_of, pool
+from sensorfusion.objectives.embeddings import CHUNK, embed, full_precision, in_chunks, mean_of
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
 
@@ -54,29 +54,29 @@ class PublicDistillation(Term):
 
     The table's rows are found by the batch's positions in the data set (target `index`), which
     has to be the public set. `distillation` is the mean over elements of the ids that have the
-    column (weighted by trust), and over the columns that have a table.
+    column (weighted by trust), and over the columns.
 
     Args:
-        samples: N, size of the public set. width: D. streams: those that get a table, all zero
-            until `set_table` is called.
+        samples: N, size of the public set. width: D. columns: those that get a table, all
+            zero until `set_table` is called.
     """
 
-    def __init__(self, samples: int, width: int, streams: tuple[str, ...]) -> None:
+    def __init__(self, samples: int, width: int, columns: Sequence[str]) -> None:
         super().__init__()
-        self.streams = streams
-        self.register_buffer("tables_SND", torch.zeros(len(streams), samples, width))
+        self.columns = tuple(columns)
+        self.register_buffer("tables_KND", torch.zeros(len(self.columns), samples, width))
 
-    tables_SND: Tensor
+    tables_KND: Tensor
 
-    def set_table(self, stream: str, aggregate_ND: Tensor) -> None:
-        """Give the targets of one stream for the next round."""
-        if stream not in self.streams or aggregate_ND.shape != self.tables_SND.shape[1:]:
+    def set_table(self, column: str, aggregate_ND: Tensor) -> None:
+        """Give the targets of one column for the next round."""
+        if column not in self.columns or aggregate_ND.shape != self.tables_KND.shape[1:]:
             raise ConfigError(
-                f"a table {tuple(aggregate_ND.shape)} for stream {stream!r}",
-                where=f"tables {tuple(self.tables_SND.shape[1:])} for streams {self.streams}",
-                remedy="aggregate the whole public set for one of these streams",
+                f"a table {tuple(aggregate_ND.shape)} for column {column!r}",
+                where=f"tables {tuple(self.tables_KND.shape[1:])} for columns {self.columns}",
+                remedy="aggregate the whole public set for one of these columns",
             )
-        self.tables_SND[self.streams.index(stream)] = aggregate_ND.to(self.tables_SND)
+        self.tables_KND[self.columns.index(column)] = aggregate_ND.to(self.tables_KND)
 
     @full_precision
     def forward(
@@ -86,19 +86,13 @@ class PublicDistillation(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The loss `distillation`."""
-        mine = pool(features, correspondence, unit=False)
-        index = targets["index"]
-        if isinstance(index, Features):
-            raise ConfigError("the target 'index' holds features, not positions")
-        rows_I = index[correspondence.item]
+        mine = embed(features, correspondence, self.columns, unit=False)
+        rows_I = targets["index"][correspondence.item]
         losses = []
-        for k, stream in enumerate(mine.streams):
-            if stream not in self.streams:
-                continue
+        for k, table_ND in enumerate(self.tables_KND):
             weight_I = mine.trust_I * mine.present_IK[:, k]
             total = sum_over_ranks(weight_I.sum())
             if total > 0:
-                table_ND = self.tables_SND[self.streams.index(stream)]
                 error_I = (mine.z_IKD[:, k] - table_ND[rows_I].to(mine.z_IKD)).square().mean(1)
                 losses.append((weight_I * error_I).sum() / total)
         return {"distillation": sum_of_parts(mean_of(losses, mine.nothing))}

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import pad
 
 from sensorfusion.distributed import gather, gather_indices, sum_of_parts
-from sensorfusion.objectives.padded import PaddedTokens, pad_tokens
-from sensorfusion.objectives.pooled import (
+from sensorfusion.objectives.embeddings import (
     CHUNK,
     Pairs,
-    column_pairs,
+    chosen_columns,
     full_precision,
     in_chunks,
     mean_of,
 )
+from sensorfusion.objectives.padded import PaddedTokens, pad_tokens
+from sensorfusion.objectives.temperature import Temperature
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
 
@@ -62,27 +62,27 @@ class LateInteraction(Term):
     weighted by trust, over directions and pairs; zero without anchors.
 
     Args:
-        temperature: at the start; its inverse is learned as `log_scale` and kept below
-            `largest_scale`. learn: whether.
+        temperature: a number, or a `Temperature` (learned, bounded).
         unit: bring tokens to unit length first.
-        pairs: pairs of columns to compare (default: all).
+        columns: names of the columns (default: all but teachers).
+        pairs: pairs of columns to compare (default: all pairs of `columns`).
         chunk: token similarities that are held at once.
     """
 
     def __init__(
         self,
-        temperature: float = 0.07,
+        temperature: float | Temperature = 0.07,
         *,
-        learn: bool = True,
-        largest_scale: float = 100.0,
         unit: bool = True,
+        columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
         chunk: int = CHUNK,
     ) -> None:
         super().__init__()
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learn)
-        self.largest_scale, self.unit = largest_scale, unit
-        self.pairs, self.chunk = pairs, chunk
+        self.temperature = (
+            temperature if isinstance(temperature, Temperature) else Temperature(temperature)
+        )
+        self.unit, self.columns, self.pairs, self.chunk = unit, columns, pairs, chunk
 
     @full_precision
     def forward(
@@ -92,28 +92,29 @@ class LateInteraction(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The loss `contrast`."""
+        names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
         columns = [
-            _everywhere(pad_tokens(features, correspondence, k, unit=self.unit))
-            for k in range(len(correspondence.columns))
+            _everywhere(pad_tokens(features, correspondence, name, unit=self.unit))
+            for name in names
         ]
         dtype = columns[0][0].dtype
         trust_N, rows = gather(correspondence.trust.to(dtype))
         nothing = torch.stack([tokens.sum() for tokens, _ in columns]).sum() * 0
         losses = []
-        for k, m in column_pairs(self.pairs, len(columns)):
+        for k, m in pairs:
             both_N = columns[k][1].any(1) & columns[m][1].any(1)
             total = trust_N[both_N].sum()
             if total > 0:
                 for x, y in ((k, m), (m, k)):
                     part = self._part(columns[x], columns[y], both_N, rows, trust_N)
                     losses.append(part / total)
-        part = mean_of(losses, nothing) + self.log_scale.to(dtype) * 0
+        scale, bias = self.temperature()
+        part = mean_of(losses, nothing) + (scale + bias).to(dtype) * 0
         return {"contrast": sum_of_parts(part)}
 
-    @torch.no_grad()
     def after_step(self) -> None:
-        """Keep the scale within its bound."""
-        self.log_scale.clamp_(max=math.log(self.largest_scale))
+        """Keep a learned temperature within its bounds."""
+        self.temperature.clamp()
 
     def _part(
         self,
@@ -130,10 +131,12 @@ class LateInteraction(Term):
         similar_an = late_interaction(
             x[0][own_a], x[1][own_a], y[0][candidates], y[1][candidates], chunk=self.chunk
         )
-        logits_an = similar_an * self.log_scale.to(similar_an.dtype).exp()
+        scale, bias = self.temperature()
+        logits_an = similar_an * scale.to(similar_an.dtype) + bias.to(similar_an.dtype)
         place_a = torch.searchsorted(candidates, own_a)
         losses_a = -logits_an.log_softmax(1).gather(1, place_a[:, None])[:, 0]
-        return (trust_N[own_a] * losses_a).sum()
+        total: Tensor = (trust_N[own_a] * losses_a).sum()
+        return total
 
 
 def _everywhere(padded: PaddedTokens) -> tuple[Tensor, Tensor]:

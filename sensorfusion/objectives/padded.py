@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sensorfusion.objectives.pooled import at_least_float32
+from sensorfusion.objectives.embeddings import at_least_float32
 from sensorfusion.sample import Correspondence, Features
 
 
@@ -24,30 +24,29 @@ class PaddedTokens:
         tokens_ILD: in float32 or float64; zero in padding.
         given_IL: which entries are tokens of the correspondence.
         valid_IL: which of them are valid according to their encoder.
-        edges_IL: the edge of the correspondence's column behind each entry (0 in padding).
+        weight_IL: the encoder's weights of the tokens, zero in padding; None if it has none.
     """
 
     tokens_ILD: Tensor
     given_IL: Tensor
     valid_IL: Tensor
-    edges_IL: Tensor
+    weight_IL: Tensor | None
 
 
 def pad_tokens(
-    features: Mapping[str, Features], correspondence: Correspondence, k: int, *, unit: bool
+    features: Mapping[str, Features], correspondence: Correspondence, column: str, *, unit: bool
 ) -> PaddedTokens:
-    """Lay the tokens of column k out by id, in the order of the column's edges; L >= 1."""
+    """Lay the tokens of a column out by id, in the order of the column's edges; L >= 1."""
+    k = correspondence.columns.index(column)
     ids_E, tokens_E = correspondence.ids[k], correspondence.tokens[k]
-    stream = features[correspondence.columns[k]]
+    stream = features[correspondence.streams[k]]
     counts_I = torch.bincount(ids_E, minlength=correspondence.size)
     length = max(1, int(counts_I.max())) if correspondence.size else 1
     order_E = ids_E.argsort(stable=True)
     start_I = counts_I.cumsum(0) - counts_I
     ids_sorted = ids_E[order_E]
     place_E = torch.arange(len(ids_E), device=ids_E.device) - start_I[ids_sorted]
-    edges_IL = ids_E.new_zeros(correspondence.size, length)
-    edges_IL[ids_sorted, place_E] = order_E
-    given_IL = torch.zeros_like(edges_IL, dtype=torch.bool)
+    given_IL = ids_E.new_zeros(correspondence.size, length, dtype=torch.bool)
     given_IL[ids_sorted, place_E] = True
     values_ED = at_least_float32(stream.tokens[tokens_E])
     if unit:
@@ -56,4 +55,8 @@ def pad_tokens(
     dense = dense.index_put((ids_sorted, place_E), values_ED[order_E])
     valid_IL = given_IL.clone()
     valid_IL[ids_sorted, place_E] = stream.valid[tokens_E[order_E]]
-    return PaddedTokens(dense, given_IL, valid_IL, edges_IL)
+    weight_IL = None
+    if stream.weight is not None:
+        weight_IL = dense.new_zeros(given_IL.shape)
+        weight_IL[ids_sorted, place_E] = stream.weight[tokens_E[order_E]].detach().to(dense.dtype)
+    return PaddedTokens(dense, given_IL, valid_IL, weight_IL)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -11,15 +11,15 @@ from torch.nn.functional import normalize
 
 from sensorfusion.distributed import gather, gather_indices, sum_of_parts
 from sensorfusion.errors import ConfigError
-from sensorfusion.objectives.memory import Queue
-from sensorfusion.objectives.pooled import (
+from sensorfusion.objectives.embeddings import (
+    Embeddings,
     Pairs,
-    Pooled,
-    column_pairs,
+    chosen_columns,
+    embed,
     full_precision,
     mean_of,
-    pool,
 )
+from sensorfusion.objectives.queue import EmbeddingQueue
 from sensorfusion.objectives.sinkhorn import sinkhorn
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
@@ -46,8 +46,8 @@ class Prototypes(Term):
         queue: embeddings per column of earlier steps that take part in the balancing, so that
             a batch may be smaller than the number of prototypes. queue_from: step of first use.
         unit: bring embeddings to unit length first.
-        pairs: pairs of columns that predict each other (default: all).
-        columns: number of columns, needed with a queue only.
+        columns: names of the columns (default: all but teachers; a queue needs the names).
+        pairs: pairs of columns that predict each other (default: all pairs of `columns`).
     """
 
     steps: Tensor
@@ -64,16 +64,21 @@ class Prototypes(Term):
         queue: int = 0,
         queue_from: int = 0,
         unit: bool = True,
+        columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
-        columns: int = 2,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(normalize(torch.randn(prototypes, width), dim=1))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
-        self.queues = nn.ModuleList(Queue(queue, width) for _ in range(columns if queue else 0))
+        if queue and columns is None:
+            raise ConfigError(
+                "a queue needs to know its columns", remedy="name them with `columns`"
+            )
+        names = [_key(name) for name in columns or ()] if queue else []
+        self.queues = nn.ModuleDict({name: EmbeddingQueue(queue, width) for name in names})
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
         self.frozen_steps, self.queue_from = frozen_steps, queue_from
-        self.unit, self.pairs = unit, pairs
+        self.unit, self.columns, self.pairs = unit, columns, pairs
 
     @full_precision
     def forward(
@@ -83,12 +88,12 @@ class Prototypes(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The loss `prototypes`."""
-        mine = pool(features, correspondence, unit=self.unit)
+        names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
+        mine = embed(features, correspondence, names, unit=self.unit)
         self._check(mine)
         scores_IKP = mine.z_IKD @ self._weight(mine.z_IKD.dtype).T
         codes_IKP = self._codes(mine)
         log_IKP = (scores_IKP / self.temperature).log_softmax(-1)
-        pairs = column_pairs(self.pairs, len(mine.streams))
         totals = gather(mine.pair_trust(pairs)[None])[0].sum(0)
         losses = []
         for (k, m), total in zip(pairs, totals, strict=True):
@@ -106,19 +111,13 @@ class Prototypes(Term):
         self.steps += 1
         self.weight.copy_(normalize(self.weight, dim=1))
 
-    def _check(self, mine: Pooled) -> None:
+    def _check(self, mine: Embeddings) -> None:
         width = self.weight.shape[1]
         if mine.z_IKD.shape[2] != width:
             raise ConfigError(
                 f"embeddings are {mine.z_IKD.shape[2]} wide, prototypes {width}",
                 where=f"streams {mine.streams}",
                 remedy="give the term the width of the projection heads",
-            )
-        if self.queues and len(self.queues) != len(mine.streams):
-            raise ConfigError(
-                f"{len(self.queues)} queues for {len(mine.streams)} columns",
-                where=f"streams {mine.streams}",
-                remedy="give the term `columns`, the number of columns of its matching",
             )
 
     def _weight(self, dtype: torch.dtype) -> Tensor:
@@ -128,23 +127,24 @@ class Prototypes(Term):
         return weight_PD
 
     @torch.no_grad()
-    def _codes(self, mine: Pooled) -> Tensor:
+    def _codes(self, mine: Embeddings) -> Tensor:
         """Balanced codes [I, K, P] of this rank's ids; zero where absent."""
         z_NKD, rows = gather(mine.z_IKD.detach())
         present_NK = gather_indices(mine.present_IK)
         codes = [
-            self._column_codes(k, z_NKD[:, k], present_NK[:, k]) for k in range(len(mine.streams))
+            self._column_codes(name, z_NKD[:, k], present_NK[:, k])
+            for k, name in enumerate(mine.columns)
         ]
         return torch.stack(codes, dim=1)[rows]
 
-    def _column_codes(self, k: int, z_ND: Tensor, present_N: Tensor) -> Tensor:
+    def _column_codes(self, name: str, z_ND: Tensor, present_N: Tensor) -> Tensor:
         weight_PD = self.weight.to(z_ND.dtype)
         codes_NP = z_ND.new_zeros(len(z_ND), len(weight_PD))
         known_nD = z_ND[present_N]
-        queue = self._queue(k)
+        queue = self._queue(name)
         earlier_LD = known_nD[:0]
         if queue is not None and int(self.steps) >= self.queue_from:
-            earlier_LD = queue.content.to(z_ND.dtype)
+            earlier_LD = queue().to(z_ND.dtype)
         if len(known_nD):
             scores = torch.cat([known_nD, earlier_LD]) @ weight_PD.T
             plan = sinkhorn(scores, epsilon=self.epsilon, iterations=self.iterations)
@@ -153,5 +153,10 @@ class Prototypes(Term):
             queue.push(known_nD)
         return codes_NP
 
-    def _queue(self, k: int) -> Queue | None:
-        return cast(Queue, self.queues[k]) if self.queues else None
+    def _queue(self, column: str) -> EmbeddingQueue | None:
+        name = _key(column)
+        return cast(EmbeddingQueue, self.queues[name]) if name in self.queues else None
+
+
+def _key(column: str) -> str:
+    return column.replace(".", "/")  # names of modules have no dots

@@ -10,16 +10,15 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sensorfusion.distributed import sum_of_parts, sum_over_ranks
-from sensorfusion.errors import ConfigError
-from sensorfusion.objectives.padded import PaddedTokens, pad_tokens
-from sensorfusion.objectives.pooled import (
+from sensorfusion.objectives.embeddings import (
     CHUNK,
     Pairs,
-    column_pairs,
+    chosen_columns,
     full_precision,
     in_chunks,
     mean_of,
 )
+from sensorfusion.objectives.padded import PaddedTokens, pad_tokens
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
 
@@ -35,9 +34,9 @@ class TokenAlignment(Term):
     with the columns exchanged. `tokens` is the mean over ids (weighted by trust) that have
     valid tokens in both columns, and over pairs of columns; zero when there is none.
 
-    Tokens are weighed by the optional targets `token_weights.<stream>` [N], e.g. an encoder's
-    last attention: the non-zero ones of an id are clipped to their own quantiles `clip` and
-    brought to sum one; without such a target, or when all are zero, tokens weigh the same.
+    Tokens are weighed by `Features.weight`, e.g. an encoder's last attention: the non-zero ones
+    of an id are clipped to their own quantiles `clip` and brought to sum one; without weights,
+    or when all are zero, tokens weigh the same.
 
     Deviations of the released code, each to be had by an option: padding of the words is no key
     for attention but stays a negative (`padding_as_negatives`: tokens of the correspondence
@@ -49,8 +48,9 @@ class TokenAlignment(Term):
         clip: lower and upper quantile for the weights, or None.
         unit: bring tokens to unit length first.
         padding_as_negatives: see above.
-        keep_length: streams whose tokens' attended vectors are not brought to unit length.
-        pairs: pairs of columns to compare (default: all).
+        keep_length: columns whose tokens' attended vectors are not brought to unit length.
+        columns: names of the columns (default: all but teachers).
+        pairs: pairs of columns to compare (default: all pairs of `columns`).
         chunk: similarities that are held at once.
     """
 
@@ -62,13 +62,14 @@ class TokenAlignment(Term):
         unit: bool = True,
         padding_as_negatives: bool = False,
         keep_length: Sequence[str] = (),
+        columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
         chunk: int = CHUNK,
     ) -> None:
         super().__init__()
         self.temperature, self.clip, self.unit = temperature, clip, unit
         self.padding_as_negatives, self.keep_length = padding_as_negatives, tuple(keep_length)
-        self.pairs, self.chunk = pairs, chunk
+        self.columns, self.pairs, self.chunk = columns, pairs, chunk
 
     @full_precision
     def forward(
@@ -78,11 +79,8 @@ class TokenAlignment(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The loss `tokens`."""
-        columns = [
-            self._column(features, correspondence, targets, k)
-            for k in range(len(correspondence.columns))
-        ]
-        pairs = column_pairs(self.pairs, len(columns))
+        names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
+        columns = [self._column(features, correspondence, name) for name in names]
         trust_I = correspondence.trust.to(columns[0].tokens_ILD.dtype)
         nothing = torch.stack([column.tokens_ILD.sum() * 0 for column in columns]).sum()
         losses = []
@@ -97,27 +95,15 @@ class TokenAlignment(Term):
         return {"tokens": sum_of_parts(mean_of(losses, nothing))}
 
     def _column(
-        self,
-        features: Mapping[str, Features],
-        correspondence: Correspondence,
-        targets: Targets,
-        k: int,
+        self, features: Mapping[str, Features], correspondence: Correspondence, name: str
     ) -> _Column:
-        stream = correspondence.columns[k]
-        padded = pad_tokens(features, correspondence, k, unit=self.unit)
-        raw = targets.get(f"token_weights.{stream}")
-        if isinstance(raw, Features) or (raw is not None and len(raw) != len(features[stream])):
-            raise ConfigError(
-                f"'token_weights.{stream}' does not hold one weight per token",
-                remedy=f"give a tensor of {len(features[stream])} weights >= 0",
-            )
-        edges = None if raw is None else raw.detach()[correspondence.tokens[k]]
+        padded = pad_tokens(features, correspondence, name, unit=self.unit)
         return _Column(
             padded.tokens_ILD,
             keys_IL=padded.valid_IL,
             candidates_IL=padded.given_IL if self.padding_as_negatives else padded.valid_IL,
-            weights_IL=token_weights(padded, edges, self.clip),
-            keep_length=stream in self.keep_length,
+            weights_IL=token_weights(padded, self.clip),
+            keep_length=name in self.keep_length,
         )
 
     def _direction(self, x: _Column, y: _Column, both_I: Tensor) -> Tensor:
@@ -172,20 +158,17 @@ def _own_token(logits_ILL: Tensor) -> Tensor:
     return -logits_ILL.log_softmax(-1).diagonal(dim1=1, dim2=2)
 
 
-def token_weights(
-    padded: PaddedTokens, raw_E: Tensor | None, clip: tuple[float, float] | None
-) -> Tensor:
+def token_weights(padded: PaddedTokens, clip: tuple[float, float] | None) -> Tensor:
     """Weights [I, L] of valid tokens, sum one per id (zero for an id without valid tokens).
 
     Args:
-        padded: the tokens. raw_E: a weight >= 0 per edge of the column; None: all the same.
+        padded: the tokens, with or without weights of their encoder.
         clip: quantiles of an id's non-zero weights to which these are clipped.
     """
-    valid_IL = padded.valid_IL
-    uniform_IL = valid_IL.to(padded.tokens_ILD.dtype)
+    uniform_IL = padded.valid_IL.to(padded.tokens_ILD.dtype)
     weights_IL = uniform_IL
-    if raw_E is not None and len(raw_E):
-        weights_IL = raw_E.to(uniform_IL.dtype)[padded.edges_IL] * uniform_IL
+    if padded.weight_IL is not None:
+        weights_IL = padded.weight_IL * uniform_IL
         if clip is not None:
             weights_IL = clip_to_quantiles(weights_IL, *clip)
         weights_IL = torch.where((weights_IL > 0).any(1, keepdim=True), weights_IL, uniform_IL)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
 from sensorfusion.distributed import share_of, sum_of_parts, sum_over_ranks
-from sensorfusion.objectives.pooled import (
+from sensorfusion.objectives.embeddings import (
+    Embeddings,
     Pairs,
-    Pooled,
-    column_pairs,
+    Places,
+    chosen_columns,
+    embed,
     full_precision,
     mean_of,
-    pool,
 )
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
@@ -39,7 +40,9 @@ class VarianceCovariance(Term):
         invariance, variance, covariance: weights of the losses.
         target: the deviation that every coordinate should reach. eps: inside the root.
         unit: bring embeddings to unit length first.
-        pairs: pairs of columns to compare (default: all).
+        columns: names of the columns that are spread (default: all but teachers).
+        pairs: pairs of columns to compare (default: all pairs of `columns`); with pairs of a
+            sensor and a teacher `invariance` is a distillation by mean squared error.
     """
 
     def __init__(
@@ -51,11 +54,13 @@ class VarianceCovariance(Term):
         target: float = 1.0,
         eps: float = 1e-4,
         unit: bool = False,
+        columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
     ) -> None:
         super().__init__()
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
-        self.target, self.eps, self.unit, self.pairs = target, eps, unit, pairs
+        self.target, self.eps, self.unit = target, eps, unit
+        self.columns, self.pairs = columns, pairs
 
     @full_precision
     def forward(
@@ -65,16 +70,17 @@ class VarianceCovariance(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The three losses by name."""
-        mine = pool(features, correspondence, unit=self.unit)
-        variance, covariance = self._spread(mine)
+        names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
+        mine = embed(features, correspondence, names, unit=self.unit)
+        spread, _ = chosen_columns(correspondence, self.columns, ())
+        variance, covariance = self._spread(mine, mine.streams[: len(spread)])
         return {
-            "invariance": self.invariance * self._invariance(mine),
+            "invariance": self.invariance * self._invariance(mine, pairs),
             "variance": self.variance * variance,
             "covariance": self.covariance * covariance,
         }
 
-    def _invariance(self, mine: Pooled) -> Tensor:
-        pairs = column_pairs(self.pairs, len(mine.streams))
+    def _invariance(self, mine: Embeddings, pairs: Places) -> Tensor:
         losses = []
         for (k, m), total in zip(pairs, sum_over_ranks(mine.pair_trust(pairs)), strict=True):
             if total > 0:
@@ -82,9 +88,9 @@ class VarianceCovariance(Term):
                 losses.append((trust_n * (x_nD - y_nD).square().mean(1)).sum() / total)
         return sum_of_parts(mean_of(losses, mine.nothing))
 
-    def _spread(self, mine: Pooled) -> tuple[Tensor, Tensor]:
+    def _spread(self, mine: Embeddings, streams: Sequence[str]) -> tuple[Tensor, Tensor]:
         variance = covariance = mine.nothing
-        for stream in dict.fromkeys(mine.streams):
+        for stream in dict.fromkeys(streams):
             moments = covariance_over_ranks(mine.stream(stream))
             if moments is not None:
                 diagonal_D = moments.diagonal()

@@ -17,40 +17,39 @@ Table = tuple[dict[str, Features], Correspondence]
 
 
 def table(
-    columns: Sequence[tuple[str, Tensor]] | Mapping[str, Tensor],
+    columns: Mapping[str, Tensor],
     present: Tensor | None = None,
     trust: Tensor | None = None,
+    streams: Mapping[str, str] | None = None,
 ) -> Table:
-    """One token per id and column: columns are (stream, [I, D]); absent ones have no token.
+    """One token per id and column [I, D]; an absent one has no token.
 
-    Columns of one stream follow each other in its tokens.
+    `streams` joins columns to one stream, in whose tokens they follow each other.
     """
-    pairs = list(columns.items()) if isinstance(columns, Mapping) else list(columns)
-    size = len(pairs[0][1])
-    if present is None:
-        present = torch.ones(size, len(pairs), dtype=torch.bool)
-    rows: dict[str, list[Tensor]] = {}
+    size = len(next(iter(columns.values())))
+    present = torch.ones(size, len(columns)).bool() if present is None else present
+    trust = torch.ones(size, dtype=torch.float64) if trust is None else trust
+    blocks: dict[str, list[Tensor]] = {}
     items: dict[str, list[Tensor]] = {}
     ids, tokens = [], []
-    for k, (stream, values) in enumerate(pairs):
+    for k, (name, values) in enumerate(columns.items()):
+        stream = (streams or {}).get(name, name)
         kept = present[:, k].nonzero()[:, 0]
-        offset = sum(len(block) for block in rows.get(stream, []))
-        rows.setdefault(stream, []).append(values[kept])
+        offset = sum(len(block) for block in blocks.get(stream, []))
+        blocks.setdefault(stream, []).append(values[kept])
         items.setdefault(stream, []).append(kept)
         ids.append(kept)
         tokens.append(offset + torch.arange(len(kept)))
-    features = {
-        stream: _features(torch.cat(rows[stream]), torch.cat(items[stream]), size)
-        for stream in rows
-    }
-    weights = torch.ones(size, dtype=torch.float64) if trust is None else trust
+    features = {s: _features(torch.cat(blocks[s]), torch.cat(items[s]), size) for s in blocks}
+    of_columns = tuple((streams or {}).get(name, name) for name in columns)
     return features, Correspondence(
-        tuple(stream for stream, _ in pairs),
-        tuple(ids),
-        tuple(tokens),
-        size,
-        torch.arange(size),
-        weights,
+        columns=tuple(columns),
+        ids=tuple(ids),
+        tokens=tuple(tokens),
+        size=size,
+        item=torch.arange(size),
+        trust=trust,
+        streams=of_columns,
     )
 
 

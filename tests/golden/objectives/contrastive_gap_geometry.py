@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from sensorfusion.objectives.alignment_uniformity import AlignmentUniformity
 from sensorfusion.objectives.term import Term
@@ -12,8 +12,14 @@ from tests.objectives.tables import table, total
 ONLY = {"alignment": 0.0, "uniformity": 0.0, "cross_uniformity": 0.0, "cyclic": 0.0}
 
 
-def only(*, t: float = 2.0, kernel: str = "gaussian", **weights: float) -> Term:
-    return AlignmentUniformity(**(ONLY | weights), t=t, kernel=kernel)
+def only(
+    *,
+    t: float = 2.0,
+    kernel: Literal["gaussian", "cosine"] = "gaussian",
+    columns: tuple[str, ...] | None = None,
+    **weights: float,
+) -> Term:
+    return AlignmentUniformity(**(ONLY | weights), t=t, kernel=kernel, columns=columns)
 
 
 def cua() -> Term:
@@ -28,18 +34,18 @@ def cuaxu() -> Term:
 
 def check_geometry(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
     x, y = leaf(arrays["x"]), leaf(arrays["y"])
-    both, x_alone, y_alone = table({"x": x, "y": y}), table({"x": x}), table({"y": y})
+    both = table({"x": x, "y": y})
     cosine = {"t": 1.0, "kernel": "cosine"}
     parts = {
         "alignment": total(only(alignment=1)(*both, {})),
         "uniformity": total(only(uniformity=1)(*both, {})),
-        "uniformity_x": total(only(uniformity=1)(*x_alone, {})),
-        "uniformity_y": total(only(uniformity=1)(*y_alone, {})),
+        "uniformity_x": total(only(uniformity=1, columns=("x",))(*both, {})),
+        "uniformity_y": total(only(uniformity=1, columns=("y",))(*both, {})),
         "cross": total(only(cross_uniformity=1)(*both, {})),
         "uniform_cyclic": total(only(cyclic=1)(*both, {})),
         # The released code loses the text's quarter of this sum.
         "cosine_uniformity": total(only(cross_uniformity=0.5, **cosine)(*both, {}))
-        + total(only(uniformity=0.25, **cosine)(*x_alone, {})),
+        + total(only(uniformity=0.25, columns=("x",), **cosine)(*both, {})),
     }
     for name, loss in parts.items():
         compare(loss, arrays[f"loss_{name}"], tolerance["loss"], name)

@@ -14,8 +14,8 @@ from tests.objectives.tables import table
 def check_vicreg(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
     image_ID = torch.tensor(arrays["image"])
     text_IKD = torch.tensor(arrays["text"]).view(len(image_ID), -1, image_ID.shape[1])
-    texts = [("text", text_ID) for text_ID in text_IKD.unbind(1)]
-    pairs = [(0, k + 1) for k in range(len(texts))]
-    term = VarianceCovariance(1, 1, 1, pairs=pairs)
-    for name, loss in term(*table([("image", image_ID), *texts]), {}).items():
+    texts = {f"text{k}": text_ID for k, text_ID in enumerate(text_IKD.unbind(1))}
+    term = VarianceCovariance(1, 1, 1, pairs=[("image", text) for text in texts])
+    moments = table({"image": image_ID, **texts}, streams=dict.fromkeys(texts, "text"))
+    for name, loss in term(*moments, {}).items():
         compare(loss, arrays[f"vicreg_{name}"], tolerance["loss"], name)

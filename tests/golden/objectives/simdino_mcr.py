@@ -14,20 +14,18 @@ EXPANDED = {"t0": "student", "t1": "mean"}
 
 def check(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
     student, teacher = leaf(arrays["student"]), leaf(arrays["teacher"])
-    features, correspondence = table({f"view{v}": z for v, z in enumerate(student)})
-    views, _ = table({f"view{v}": z for v, z in enumerate(teacher)})
-    targets = {f"teacher.{name}": entry for name, entry in views.items()}
+    views = {f"view{v}": z for v, z in enumerate(student)}
+    views |= {f"teacher.view{v}": z for v, z in enumerate(teacher)}
     for version, similarity in VERSIONS.items():
         for kind, expand in EXPANDED.items():
             term = CodingRate(
-                range(len(teacher)),
                 eps=hyper["eps"],
                 compression=hyper["coeff"],
                 similarity=similarity,
                 expand=expand,
                 unit=False,
             )
-            losses = term(features, correspondence, targets)
+            losses = term(*table(views), {})
             loss = total(losses)
             name = f"{version}_{kind}"
             compare(loss, arrays[f"loss_{name}"], tolerance["loss"], name)

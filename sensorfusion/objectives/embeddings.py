@@ -5,6 +5,7 @@ Shape letters: I ids of this rank, N ids of all ranks, K columns, D embedding wi
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,37 +18,35 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from sensorfusion.errors import ConfigError
-from sensorfusion.objectives.term import Targets
 from sensorfusion.sample import Correspondence, Features
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
-Pairs = Sequence[tuple[int, int]]
+Pairs = Sequence[tuple[str, str]]
+Places = Sequence[tuple[int, int]]
 
+TEACHER = "teacher."  # prefix of teachers' streams and columns
 CHUNK = 2**24  # elements of a pairwise matrix that are held at once
 
 
 @dataclass(frozen=True)
-class Pooled:
+class Embeddings:
     """One embedding per id and column of this rank.
 
     Args:
         z_IKD: embeddings in float32 or float64; zero where absent.
         present_IK: which ids have the column. trust_I: weights of the ids.
-        streams: the stream of each column.
+        columns: names. streams: the stream of each column.
     """
 
     z_IKD: Tensor
     present_IK: Tensor
     trust_I: Tensor
+    columns: tuple[str, ...]
     streams: tuple[str, ...]
 
-    def column(self, k: int) -> Tensor:
-        """The embeddings [n, D] that column k has."""
-        return self.z_IKD[self.present_IK[:, k], k]
-
     def stream(self, name: str) -> Tensor:
-        """The embeddings [n, D] that any column of one stream has."""
+        """The embeddings [n, D] in any column of one stream."""
         columns = [k for k, stream in enumerate(self.streams) if stream == name]
         return self.z_IKD[:, columns][self.present_IK[:, columns]]
 
@@ -56,7 +55,7 @@ class Pooled:
         both = self.present_IK[:, k] & self.present_IK[:, m]
         return self.z_IKD[both, k], self.z_IKD[both, m], self.trust_I[both]
 
-    def pair_trust(self, pairs: Pairs) -> Tensor:
+    def pair_trust(self, pairs: Places) -> Tensor:
         """Sum of the trust of the ids that have both columns, per pair [P]."""
         first, second = [k for k, _ in pairs], [m for _, m in pairs]
         both_IP = self.present_IK[:, first] & self.present_IK[:, second]
@@ -68,45 +67,64 @@ class Pooled:
         return self.z_IKD.sum() * 0
 
 
-def pool(features: Mapping[str, Features], correspondence: Correspondence, *, unit: bool) -> Pooled:
-    """Pool every id's tokens per column, in float32 at least, to unit length if wanted."""
-    z_IKD = at_least_float32(correspondence.pool(features))
-    return Pooled(
+def embed(
+    features: Mapping[str, Features],
+    correspondence: Correspondence,
+    columns: Sequence[str],
+    *,
+    unit: bool,
+) -> Embeddings:
+    """Pool every id's tokens in some columns, in float32 at least, to unit length if wanted."""
+    part = _select(correspondence, columns)
+    z_IKD = at_least_float32(part.pool(features))
+    return Embeddings(
         normalize(z_IKD, dim=-1) if unit else z_IKD,
-        correspondence.present,
-        correspondence.trust.to(z_IKD.dtype),
-        correspondence.columns,
+        part.present,
+        part.trust.to(z_IKD.dtype),
+        part.columns,
+        part.streams,
     )
 
 
-def pool_teacher(
-    targets: Targets, correspondence: Correspondence, columns: Sequence[int], *, unit: bool
-) -> Pooled:
-    """Pool the targets `teacher.<stream>` of some columns by the same ids and tokens.
+def chosen_columns(
+    correspondence: Correspondence,
+    columns: Sequence[str] | None = None,
+    pairs: Pairs | None = None,
+) -> tuple[list[str], list[tuple[int, int]]]:
+    """The columns that a term looks at, and the pairs of them that it compares, by place.
+
+    Args:
+        columns: names; by default all columns of sensors and fusions (teachers are not).
+        pairs: pairs of names, also of other columns, which follow the chosen ones; by default
+            all pairs of the chosen columns.
 
     Raises:
-        ConfigError: when a stream has no teacher.
+        ConfigError: for a column that does not exist, naming those that do.
     """
-    streams = [correspondence.columns[k] for k in columns]
-    teachers: dict[str, Features] = {}
-    for stream in streams:
-        teacher = targets.get(f"teacher.{stream}")
-        if not isinstance(teacher, Features):
-            raise ConfigError(
-                f"no target 'teacher.{stream}'",
-                where=f"the batch has {sorted(targets)}",
-                remedy=f"give the model a teacher for the encoder of {stream!r}",
-            )
-        teachers[stream] = teacher
-    part = Correspondence(
-        columns=tuple(streams),
-        ids=tuple(correspondence.ids[k] for k in columns),
-        tokens=tuple(correspondence.tokens[k] for k in columns),
-        size=correspondence.size,
-        item=correspondence.item,
-        trust=correspondence.trust,
+    if columns is None:
+        columns = [name for name in correspondence.columns if not name.startswith(TEACHER)]
+    if pairs is None:
+        pairs = list(combinations(columns, 2))
+    names = list(dict.fromkeys([*columns, *(name for pair in pairs for name in pair)]))
+    unknown = [name for name in names if name not in correspondence.columns]
+    if unknown:
+        raise ConfigError(
+            f"no column named {', '.join(map(repr, unknown))}",
+            where="a term's settings",
+            remedy=f"use some of {', '.join(map(repr, correspondence.columns))}",
+        )
+    return names, [(names.index(k), names.index(m)) for k, m in pairs]
+
+
+def _select(correspondence: Correspondence, columns: Sequence[str]) -> Correspondence:
+    places = [correspondence.columns.index(name) for name in columns]
+    return dataclasses.replace(
+        correspondence,
+        columns=tuple(columns),
+        streams=tuple(correspondence.streams[k] for k in places),
+        ids=tuple(correspondence.ids[k] for k in places),
+        tokens=tuple(correspondence.tokens[k] for k in places),
     )
-    return pool(teachers, part, unit=unit)
 
 
 def at_least_float32(values: Tensor) -> Tensor:
@@ -123,24 +141,6 @@ def full_precision(forward: Callable[Arguments, Result]) -> Callable[Arguments, 
             return forward(*args, **kwargs)
 
     return wrapped
-
-
-def column_pairs(pairs: Pairs | None, columns: int) -> list[tuple[int, int]]:
-    """The chosen pairs of columns, or all with k < m.
-
-    Raises:
-        ConfigError: when a pair names a column that the correspondence does not have.
-    """
-    if pairs is None:
-        return list(combinations(range(columns), 2))
-    odd = [pair for pair in pairs if not all(0 <= k < columns for k in pair)]
-    if odd:
-        raise ConfigError(
-            f"pairs {odd} name columns that do not exist",
-            where=f"a correspondence of {columns} columns",
-            remedy="count columns from 0, in the order that the matching gives them",
-        )
-    return list(pairs)
 
 
 def mean_of(values: Sequence[Tensor], otherwise: Tensor) -> Tensor:
