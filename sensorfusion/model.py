@@ -12,7 +12,7 @@ from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.errors import ConfigError
 from sensorfusion.fusion.fusion import Fusion
 from sensorfusion.objectives.teacher import Teacher
-from sensorfusion.objectives.term import Targets, Term
+from sensorfusion.objectives.term import Term
 from sensorfusion.sample import Batch, Correspondence, Features
 
 Matching = Callable[[Mapping[str, Features], Batch], Correspondence]
@@ -42,7 +42,7 @@ class Pretrainer(nn.Module):
         terms: the objective: named weighted terms.
         heads: encoder or fusion name -> projection head, applied to tokens [N, D] -> [N, D'].
         fusions: joint stream name -> module, in the order in which they are computed.
-        teachers: encoder name -> teacher; it gives the targets `teacher.<sensor>` of each sensor
+        teachers: encoder name -> teacher; it gives the streams `teacher.<sensor>` of each sensor
             that uses the encoder.
     """
 
@@ -85,20 +85,21 @@ class Pretrainer(nn.Module):
         """Features in the spaces in which the terms compare them."""
         return {stream: self._project(stream, entry) for stream, entry in features.items()}
 
-    def targets(self, batch: Batch) -> dict[str, Tensor | Features]:
-        """What terms may use beside features: labels, keys, index and teachers' features."""
-        targets: dict[str, Tensor | Features] = {"index": batch.index}
-        targets |= {f"labels.{name}": label for name, label in batch.labels.items()}
-        targets |= {f"keys.{name}": key for name, key in batch.keys.items()}
-        for sensor, name in self.sensors.items():
-            if name in self.teachers:
-                targets[f"teacher.{sensor}"] = self._run(self.teachers[name], batch, sensor)
-        return targets
+    def taught(self, batch: Batch) -> dict[str, Features]:
+        """Features `teacher.<sensor>` of every sensor whose encoder has a teacher."""
+        return {
+            f"teacher.{sensor}": self._run(self.teachers[name], batch, sensor)
+            for sensor, name in self.sensors.items()
+            if name in self.teachers
+        }
 
-    def losses(
-        self, projected: Mapping[str, Features], batch: Batch, targets: Targets
-    ) -> dict[str, Tensor]:
-        """Weighted named losses `<term>.<loss>`; their sum is the training loss."""
+    def losses(self, projected: Mapping[str, Features], batch: Batch) -> dict[str, Tensor]:
+        """Weighted named losses `<term>.<loss>`; their sum is the training loss.
+
+        Args:
+            projected: features of all streams, teachers included. batch: for matchings and targets.
+        """
+        targets = targets_of(batch)
         losses: dict[str, Tensor] = {}
         for name, term in self.terms.items():
             correspondence = self.matchings[name](projected, batch)
@@ -108,7 +109,7 @@ class Pretrainer(nn.Module):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """A batch to weighted named losses."""
-        return self.losses(self.project(self.encode(batch)), batch, self.targets(batch))
+        return self.losses(self.project(self.encode(batch)) | self.taught(batch), batch)
 
     def after_step(self) -> None:
         """Move teachers and the terms' state; called once after each optimiser step."""
@@ -135,6 +136,13 @@ class Pretrainer(nn.Module):
 
     def _head(self, name: str) -> nn.Module | None:
         return self.heads[name] if name in self.heads else None
+
+
+def targets_of(batch: Batch) -> dict[str, Tensor]:
+    """What terms may use beside features: `index`, `labels.<name>` and `keys.<name>`."""
+    targets = {"index": batch.index}
+    targets |= {f"labels.{name}": label for name, label in batch.labels.items()}
+    return targets | {f"keys.{name}": key for name, key in batch.keys.items()}
 
 
 def _width(module: nn.Module) -> int:

@@ -265,6 +265,8 @@ class Features:
         valid: bool [N]; tokens over padding or masked input are not valid.
         positions: [N, d] in the sensor's own frame (metres, pixels, or time), where it has one.
         grid: dense view, e.g. [P, D, T] or [P, D, H, W], where the encoder has one.
+        weight: [N] how much each token matters (>= 0, e.g. the encoder's last attention), where
+            the encoder says so.
     """
 
     tokens: Tensor
@@ -274,6 +276,7 @@ class Features:
     valid: Tensor
     positions: Tensor | None = None
     grid: Tensor | None = None
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -302,13 +305,14 @@ class Features:
 class Correspondence:
     """Which tokens of any number of sensors and frames belong together.
 
-    Column k holds edges (id, token): token `tokens[k][e]` of stream `columns[k]` belongs to id
-    `ids[k][e]`. A token may belong to several ids, an id may have many tokens of a column
-    (they are averaged) or none (absent there). Pairs are the two-column case.
+    Column k holds edges (id, token): token `tokens[k][e]` of its stream belongs to id `ids[k][e]`.
+    A token may belong to several ids, an id may have many tokens of a column (they are
+    averaged) or none (absent there). Pairs are the two-column case.
 
     Args:
-        columns: the stream of each column: a sensor's or fusion's name; it may occur
-            repeatedly (two frames of one sensor are two columns).
+        columns: K different names.
+        streams: the sensor, fusion or teacher whose tokens each column refers to; by default the
+            column's own name. Two frames of one sensor are two columns of one stream.
         ids: per column int64 [E_k] in [0, size). tokens: per column int64 [E_k].
         size: I, the number of ids.
         item: int64 [I], the sample of the batch that each id lies in.
@@ -321,9 +325,16 @@ class Correspondence:
     size: int
     item: Tensor
     trust: Tensor
+    streams: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not len(self.columns) == len(self.ids) == len(self.tokens):
+        object.__setattr__(self, "streams", self.streams or self.columns)
+        if len(set(self.columns)) < len(self.columns):
+            raise ConfigError(
+                f"columns of one name: {self.columns}",
+                remedy="name the columns apart and give their common stream in `streams`",
+            )
+        if not len(self.streams) == len(self.columns) == len(self.ids) == len(self.tokens):
             raise ConfigError(
                 f"{len(self.columns)} columns, {len(self.ids)} id lists and "
                 f"{len(self.tokens)} token lists",
@@ -343,10 +354,7 @@ class Correspondence:
 
         Differentiable. Shape [I, K, D]; all columns must have the same width.
         """
-        pooled = [
-            segment_mean(features[name].tokens[tokens], ids, self.size)
-            for name, ids, tokens in zip(self.columns, self.ids, self.tokens, strict=True)
-        ]
+        pooled = [self.pool_column(features, name) for name in self.columns]
         widths = {name: p.shape[1] for name, p in zip(self.columns, pooled, strict=True)}
         if len(set(widths.values())) > 1:
             raise ConfigError(
@@ -354,6 +362,12 @@ class Correspondence:
                 remedy="give each stream a projection head of the same output width",
             )
         return torch.stack(pooled, dim=1)
+
+    def pool_column(self, features: Mapping[str, Features], column: str) -> Tensor:
+        """Mean of every id's tokens in one column: [I, D]; zero where an id is absent."""
+        k = self.columns.index(column)
+        tokens_ED = features[self.streams[k]].tokens[self.tokens[k]]
+        return segment_mean(tokens_ED, self.ids[k], self.size)
 
 
 def segment_mean(values_ED: Tensor, ids_E: Tensor, size: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from sensorfusion.sample import Correspondence, Features
 
-Targets = Mapping[str, Tensor | Features]
+Targets = Mapping[str, Tensor]
 
 
 class Term(nn.Module, abc.ABC):
@@ -30,10 +30,10 @@ class Term(nn.Module, abc.ABC):
         """Scalar losses by name; their sum is the term's loss.
 
         Args:
-            features: per stream (sensor, fusion) its tokens.
+            features: per stream its tokens: sensors and fusions by name, and teachers, which
+                carry no gradient, as `teacher.<sensor>`.
             correspondence: which tokens belong together.
-            targets: named extras of the batch: `labels.<name>`, `keys.<name>`, `index`, and
-                `teacher.<stream>` (Features of a teacher, without gradient).
+            targets: integers [B, ...] of the batch: `index`, `labels.<name>`, `keys.<name>`.
         """
 
     def after_step(self) -> None:
