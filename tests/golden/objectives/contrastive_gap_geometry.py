@@ -1,12 +1,16 @@
-"""Alignment, uniformities and consistency of distances, without the contrast."""
+"""Alignment, uniformities and consistency of distances, and their sums with the contrast."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Literal
+
+import numpy as np
 
 from sensorfusion.objectives.alignment_uniformity import AlignmentUniformity
+from sensorfusion.objectives.contrast import Contrast
 from sensorfusion.objectives.term import Term
-from tests.golden.objectives.comparing import Arrays, compare, compare_gradients, leaf
+from tests.golden.objectives.common import assert_close, assert_gradients, leaf
 from tests.objectives.tables import table, total
 
 ONLY = {"alignment": 0.0, "uniformity": 0.0, "cross_uniformity": 0.0, "cyclic": 0.0}
@@ -22,19 +26,10 @@ def only(
     return AlignmentUniformity(**(ONLY | weights), t=t, kernel=kernel, columns=columns)
 
 
-def cua() -> Term:
-    """What CUA adds to the contrast."""
-    return only(alignment=1, uniformity=1)
-
-
-def cuaxu() -> Term:
-    """What CUAXU adds to the contrast."""
-    return only(alignment=1, uniformity=1, cross_uniformity=1)
-
-
-def check_geometry(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+def check(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
     x, y = leaf(arrays["x"]), leaf(arrays["y"])
     both = table({"x": x, "y": y})
+    contrast = total(Contrast(temperature=math.exp(-hyper["log_scale"])).double()(*both, {}))
     cosine = {"t": 1.0, "kernel": "cosine"}
     parts = {
         "alignment": total(only(alignment=1)(*both, {})),
@@ -43,11 +38,13 @@ def check_geometry(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, f
         "uniformity_y": total(only(uniformity=1, columns=("y",))(*both, {})),
         "cross": total(only(cross_uniformity=1)(*both, {})),
         "uniform_cyclic": total(only(cyclic=1)(*both, {})),
+        "cua": contrast + total(only(alignment=1, uniformity=1)(*both, {})),
+        "cuaxu": contrast + total(only(alignment=1, uniformity=1, cross_uniformity=1)(*both, {})),
         # The released code loses the text's quarter of this sum.
         "cosine_uniformity": total(only(cross_uniformity=0.5, **cosine)(*both, {}))
         + total(only(uniformity=0.25, columns=("x",), **cosine)(*both, {})),
     }
     for name, loss in parts.items():
-        compare(loss, arrays[f"loss_{name}"], tolerance["loss"], name)
+        assert_close(loss, arrays[f"loss_{name}"], tolerance["loss"], name)
         leaves = {f"grad_{name}_x": x, f"grad_{name}_y": y}
-        compare_gradients(loss, leaves, arrays, tolerance["grad"])
+        assert_gradients(loss, leaves, arrays, tolerance["grad"])

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import torch
 
 from sensorfusion.objectives.codebook import Codebook
 from sensorfusion.objectives.sparsemax import sparsemax
-from tests.golden.objectives.comparing import Arrays, compare, compare_gradients, leaf
+from tests.golden.objectives.common import assert_close, assert_gradients, leaf
 
 
-def check(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+def check(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
     scores = leaf(arrays["scores"])
     weights = sparsemax(scores)
-    compare(weights, arrays["weights"], tolerance["loss"], "weights")
+    assert_close(weights, arrays["weights"], tolerance["loss"], "weights")
     probed = (weights * torch.tensor(arrays["probe"])).sum()
-    compare_gradients(probed, {"grad_scores": scores}, arrays, tolerance["grad"])
+    assert_gradients(probed, {"grad_scores": scores}, arrays, tolerance["grad"])
 
     mask_BL = torch.tensor(arrays["mask"]).bool()
     for pooling in ("max", "mean", "sum"):
@@ -39,10 +38,10 @@ def _check_codes(arrays, hyper, tolerance, pooling, mask_BL, suffix) -> None:
     ids_E = mask_BL.nonzero()[:, 0]
     embeddings, weights = codebook(tokens_BLD[mask_BL], ids_E, len(mask_BL))
     name = f"{pooling}{suffix}"
-    compare(weights, arrays[f"weights_{name}"], tolerance["loss"], f"weights_{name}")
-    compare(embeddings, arrays[f"feat_{name}"], tolerance["loss"], f"feat_{name}")
+    assert_close(weights, arrays[f"weights_{name}"], tolerance["loss"], f"weights_{name}")
+    assert_close(embeddings, arrays[f"feat_{name}"], tolerance["loss"], f"feat_{name}")
     if suffix:
         return  # values only are recorded for unmasked tokens
     probed = (embeddings * torch.tensor(arrays["probe_feat"])).sum()
     leaves = {f"grad_tokens_{name}": tokens_BLD, f"grad_codebook_{name}": codebook.codes}
-    compare_gradients(probed, leaves, arrays, tolerance["grad"])
+    assert_gradients(probed, leaves, arrays, tolerance["grad"])

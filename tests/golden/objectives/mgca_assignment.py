@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,27 +11,27 @@ from sensorfusion.objectives.prototypes import Prototypes
 from sensorfusion.objectives.sinkhorn import sinkhorn
 from sensorfusion.objectives.token_alignment import TokenAlignment, token_weights
 from sensorfusion.sample import Correspondence, Features
-from tests.golden.objectives.comparing import Arrays, compare, compare_gradients, leaf
+from tests.golden.objectives.common import assert_close, assert_gradients, constant, leaf
 from tests.objectives.tables import table, total
 
 
-def check_assignment(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+def check(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
     _check_plans(arrays, hyper, tolerance)
     _check_prototypes(arrays, hyper, tolerance)
     _check_tokens(arrays, hyper, tolerance)
 
 
-def _check_plans(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+def _check_plans(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
     for side in ("image", "report"):
-        scores = torch.tensor(arrays[f"scores_{side}"])
+        scores = constant(arrays[f"scores_{side}"])
         plan = sinkhorn(scores, epsilon=hyper["eps"], iterations=hyper["iters"])
         name = f"plan_{side}"
-        compare(plan, arrays[name], tolerance["loss"], name)
+        assert_close(plan, arrays[name], tolerance["loss"], name)
         if f"{name}_f32" in arrays:
-            compare(plan, arrays[f"{name}_f32"], tolerance["plan_image_f32"], f"{name}_f32")
+            assert_close(plan, arrays[f"{name}_f32"], tolerance["plan_image_f32"], f"{name}_f32")
 
 
-def _check_prototypes(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+def _check_prototypes(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
     image, report = leaf(arrays["image"]), leaf(arrays["report"])
     term = Prototypes(
         *arrays["prototypes_raw"].shape,
@@ -41,23 +40,23 @@ def _check_prototypes(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str
         iterations=hyper["iters"],
     ).double()
     with torch.no_grad():
-        term.weight.copy_(torch.tensor(arrays["prototypes_raw"]))
+        term.weight.copy_(constant(arrays["prototypes_raw"]))
     term.after_step()
     loss = total(term(*table({"image": image, "report": report}), {}))
-    compare(loss, arrays["loss_proto"], tolerance["loss"], "proto")
+    assert_close(loss, arrays["loss_proto"], tolerance["loss"], "proto")
     # The released code casts the codes to float32.
     cast = tolerance["loss_proto_f32codes"]
-    compare(loss, arrays["loss_proto_f32codes"], cast, "proto_f32codes")
+    assert_close(loss, arrays["loss_proto_f32codes"], cast, "proto_f32codes")
     leaves = {"grad_proto_image": image, "grad_proto_report": report}
     leaves["grad_proto_prototypes"] = term.weight
-    compare_gradients(loss, leaves, arrays, tolerance["grad"])
+    assert_gradients(loss, leaves, arrays, tolerance["grad"])
 
 
-def _check_tokens(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+def _check_tokens(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
     patches, words = leaf(arrays["patches"]), leaf(arrays["words"])
-    real = torch.tensor(arrays["word_pad"]) == 0
-    word_weights = torch.tensor(arrays["word_attn"])
-    patch_weights = torch.tensor(arrays["patch_attn"])[:, :, 0, 1:].mean(1)
+    real = constant(arrays["word_pad"]) == 0
+    word_weights = constant(arrays["word_attn"])
+    patch_weights = constant(arrays["patch_attn"])[:, :, 0, 1:].mean(1)
     for variant, weight, keep_length in (("cnn", None, ()), ("vit", patch_weights, ("patches",))):
         features = {
             "patches": _tokens(patches, weight),
@@ -65,13 +64,13 @@ def _check_tokens(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, fl
         }
         every = _all_tokens(features)
         found = token_weights(pad_tokens(features, every, "words", unit=True), (0.1, 0.9))
-        compare(found, arrays["word_weights"], tolerance["loss"], "word_weights")
+        assert_close(found, arrays["word_weights"], tolerance["loss"], "word_weights")
         term = TokenAlignment(hyper["tl"], padding_as_negatives=True, keep_length=keep_length)
         loss = total(term(features, every, {}))
         name = f"local_{variant}"
-        compare(loss, arrays[f"loss_{name}"], tolerance["loss"], name)
+        assert_close(loss, arrays[f"loss_{name}"], tolerance["loss"], name)
         leaves = {f"grad_{name}_patches": patches, f"grad_{name}_words": words}
-        compare_gradients(loss, leaves, arrays, tolerance["grad"])
+        assert_gradients(loss, leaves, arrays, tolerance["grad"])
 
 
 def _tokens(

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
+import numpy as np
 
 from sensorfusion.objectives.variance_covariance import VarianceCovariance
-from tests.golden.objectives.comparing import Arrays, compare
+from tests.golden.objectives.common import assert_close, constant
 from tests.objectives.tables import table
 
 
-def check_vicreg(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
-    image_ID = torch.tensor(arrays["image"])
-    text_IKD = torch.tensor(arrays["text"]).view(len(image_ID), -1, image_ID.shape[1])
+def check(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
+    image_ID = constant(arrays["image"])
+    text_IKD = constant(arrays["text"]).view(len(image_ID), -1, image_ID.shape[1])
     texts = {f"text{k}": text_ID for k, text_ID in enumerate(text_IKD.unbind(1))}
     term = VarianceCovariance(1, 1, 1, pairs=[("image", text) for text in texts])
     moments = table({"image": image_ID, **texts}, streams=dict.fromkeys(texts, "text"))
     for name, loss in term(*moments, {}).items():
-        compare(loss, arrays[f"vicreg_{name}"], tolerance["loss"], name)
+        assert_close(loss, arrays[f"vicreg_{name}"], tolerance["loss"], name)

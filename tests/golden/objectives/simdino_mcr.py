@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
 from sensorfusion.objectives.coding_rate import CodingRate
-from tests.golden.objectives.comparing import Arrays, compare, compare_gradients, leaf
+from tests.golden.objectives.common import assert_close, assert_gradients, leaf
 from tests.objectives.tables import table, total
 
 VERSIONS = {"v1": "cosine", "v2": "dot"}
 EXPANDED = {"t0": "student", "t1": "mean"}
 
 
-def check(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) -> None:
+def check(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
     student, teacher = leaf(arrays["student"]), leaf(arrays["teacher"])
     views = {f"view{v}": z for v, z in enumerate(student)}
     views |= {f"teacher.view{v}": z for v, z in enumerate(teacher)}
@@ -28,16 +28,16 @@ def check(arrays: Arrays, hyper: dict[str, Any], tolerance: dict[str, float]) ->
             losses = term(*table(views), {})
             loss = total(losses)
             name = f"{version}_{kind}"
-            compare(loss, arrays[f"loss_{name}"], tolerance["loss"], name)
-            compare(
+            assert_close(loss, arrays[f"loss_{name}"], tolerance["loss"], name)
+            assert_close(
                 -losses["compression"] / hyper["coeff"],
                 arrays["compression"],
                 tolerance["loss"],
                 "compression",
             )
             expansion = arrays[f"expansion_{kind}"]
-            compare(-losses["expansion"], expansion, tolerance["loss"], f"expansion_{kind}")
+            assert_close(-losses["expansion"], expansion, tolerance["loss"], f"expansion_{kind}")
             leaves = {f"grad_{name}": student}
             if version == "v1":  # recorded for the first version only
                 leaves[f"grad_teacher_{name}"] = teacher
-            compare_gradients(loss, leaves, arrays, tolerance["grad"])
+            assert_gradients(loss, leaves, arrays, tolerance["grad"])
