@@ -85,7 +85,7 @@ def sum_over_ranks(values: Tensor) -> Tensor:
     """
     if world_size() == 1:
         return values
-    _, dtype, differentiable = _agree(values, 1)
+    _, dtype, differentiable = _agree(values[None], 1)
     total: Tensor = _Sum.apply(  # type: ignore[no-untyped-call]
         _prepared(values, dtype, differentiable)
     )

@@ -55,7 +55,7 @@ class AlignmentUniformity(Term):
         kernel: "gaussian" as above, or "cosine": exp(t <x, y>).
         margin: squared distance below which a pair is no longer pulled together, so that what
             only one sensor sees is kept.
-        unit: bring embeddings to unit length first.
+        unit_length: bring embeddings to unit length first.
         columns: names of the columns that are spread (default: all but teachers).
         pairs: pairs of columns to compare (default: all pairs of `columns`); pairs of a sensor
             and a teacher make `alignment` a distillation.
@@ -72,7 +72,7 @@ class AlignmentUniformity(Term):
         t: float = 2.0,
         kernel: Kernel = "gaussian",
         margin: float = 0.0,
-        unit: bool = True,
+        unit_length: bool = True,
         columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
         chunk: int = CHUNK,
@@ -81,7 +81,7 @@ class AlignmentUniformity(Term):
         self.alignment, self.uniformity = alignment, uniformity
         self.cross_uniformity, self.cyclic = cross_uniformity, cyclic
         self.t, self.kernel, self.margin = t, kernel, margin
-        self.unit, self.columns, self.pairs, self.chunk = unit, columns, pairs, chunk
+        self.unit_length, self.columns, self.pairs, self.chunk = unit_length, columns, pairs, chunk
 
     @full_precision
     def forward(
@@ -92,7 +92,7 @@ class AlignmentUniformity(Term):
     ) -> dict[str, Tensor]:
         """The losses with a weight, by name."""
         names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
-        mine = embed(features, correspondence, names, unit=self.unit)
+        mine = embed(features, correspondence, names, unit_length=self.unit_length)
         losses: dict[str, Tensor] = {}
         if self.alignment:
             losses["alignment"] = self.alignment * self._alignment(mine, pairs)

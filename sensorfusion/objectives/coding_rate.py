@@ -45,7 +45,7 @@ class CodingRate(Term):
             views that have such a column).
         eps: precision of the code. compression, expansion: weights of the losses.
         similarity: "cosine" or "dot". expand: "student" or "mean".
-        unit: bring embeddings of student and teacher to unit length first.
+        unit_length: bring embeddings of student and teacher to unit length first.
         self_taught: there is no teacher, the student's own global views take its place.
     """
 
@@ -59,14 +59,14 @@ class CodingRate(Term):
         expansion: float = 1.0,
         similarity: Literal["cosine", "dot"] = "cosine",
         expand: Literal["student", "mean"] = "student",
-        unit: bool = True,
+        unit_length: bool = True,
         self_taught: bool = False,
     ) -> None:
         super().__init__()
         self.views, self.global_views, self.eps = views, global_views, eps
         self.compression, self.expansion = compression, expansion
         self.similarity, self.expand = similarity, expand
-        self.unit, self.self_taught = unit, self_taught
+        self.unit_length, self.self_taught = unit_length, self_taught
 
     @full_precision
     def forward(
@@ -80,7 +80,7 @@ class CodingRate(Term):
         prefix = "" if self.self_taught else TEACHER
         taught = [(view, prefix + view) for view in self._seen(correspondence, views)]
         names, same = chosen_columns(correspondence, views, taught)
-        embeddings = embed(features, correspondence, names, unit=self.unit)
+        embeddings = embed(features, correspondence, names, unit_length=self.unit_length)
         pairs = [(q, v) for view, q in same for v in range(len(views)) if v != view]
         return {
             "compression": self.compression * self._compression(embeddings, pairs),

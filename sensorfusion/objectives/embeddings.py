@@ -72,13 +72,13 @@ def embed(
     correspondence: Correspondence,
     columns: Sequence[str],
     *,
-    unit: bool,
+    unit_length: bool,
 ) -> Embeddings:
     """Pool every id's tokens in some columns, in float32 at least, to unit length if wanted."""
     part = _select(correspondence, columns)
     z_IKD = at_least_float32(part.pool(features))
     return Embeddings(
-        normalize(z_IKD, dim=-1) if unit else z_IKD,
+        normalize(z_IKD, dim=-1) if unit_length else z_IKD,
         part.present,
         part.trust.to(z_IKD.dtype),
         part.columns,

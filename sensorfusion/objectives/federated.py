@@ -86,7 +86,7 @@ class PublicDistillation(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The loss `distillation`."""
-        mine = embed(features, correspondence, self.columns, unit=False)
+        mine = embed(features, correspondence, self.columns, unit_length=False)
         rows_I = targets["index"][correspondence.item]
         losses = []
         for k, table_ND in enumerate(self.tables_KND):

@@ -63,7 +63,7 @@ class LateInteraction(Term):
 
     Args:
         temperature: a number, or a `Temperature` (learned, bounded).
-        unit: bring tokens to unit length first.
+        unit_length: bring tokens to unit length first.
         columns: names of the columns (default: all but teachers).
         pairs: pairs of columns to compare (default: all pairs of `columns`).
         chunk: token similarities that are held at once.
@@ -73,7 +73,7 @@ class LateInteraction(Term):
         self,
         temperature: float | Temperature = 0.07,
         *,
-        unit: bool = True,
+        unit_length: bool = True,
         columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
         chunk: int = CHUNK,
@@ -82,7 +82,7 @@ class LateInteraction(Term):
         self.temperature = (
             temperature if isinstance(temperature, Temperature) else Temperature(temperature)
         )
-        self.unit, self.columns, self.pairs, self.chunk = unit, columns, pairs, chunk
+        self.unit_length, self.columns, self.pairs, self.chunk = unit_length, columns, pairs, chunk
 
     @full_precision
     def forward(
@@ -94,7 +94,7 @@ class LateInteraction(Term):
         """The loss `contrast`."""
         names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
         columns = [
-            _everywhere(pad_tokens(features, correspondence, name, unit=self.unit))
+            _everywhere(pad_tokens(features, correspondence, name, unit_length=self.unit_length))
             for name in names
         ]
         dtype = columns[0][0].dtype

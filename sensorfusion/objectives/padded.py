@@ -34,7 +34,11 @@ class PaddedTokens:
 
 
 def pad_tokens(
-    features: Mapping[str, Features], correspondence: Correspondence, column: str, *, unit: bool
+    features: Mapping[str, Features],
+    correspondence: Correspondence,
+    column: str,
+    *,
+    unit_length: bool,
 ) -> PaddedTokens:
     """Lay the tokens of a column out by id, in the order of the column's edges; L >= 1."""
     k = correspondence.columns.index(column)
@@ -49,7 +53,7 @@ def pad_tokens(
     given_IL = ids_E.new_zeros(correspondence.size, length, dtype=torch.bool)
     given_IL[ids_sorted, place_E] = True
     values_ED = at_least_float32(stream.tokens[tokens_E])
-    if unit:
+    if unit_length:
         values_ED = normalize(values_ED, dim=-1)
     dense = values_ED.new_zeros(correspondence.size, length, values_ED.shape[1])
     dense = dense.index_put((ids_sorted, place_E), values_ED[order_E])

@@ -45,7 +45,7 @@ class Prototypes(Term):
         frozen_steps: steps during which the prototypes get a zero gradient.
         queue: embeddings per column of earlier steps that take part in the balancing, so that
             a batch may be smaller than the number of prototypes. queue_from: step of first use.
-        unit: bring embeddings to unit length first.
+        unit_length: bring embeddings to unit length first.
         columns: names of the columns (default: all but teachers; a queue needs the names).
         pairs: pairs of columns that predict each other (default: all pairs of `columns`).
     """
@@ -63,7 +63,7 @@ class Prototypes(Term):
         frozen_steps: int = 0,
         queue: int = 0,
         queue_from: int = 0,
-        unit: bool = True,
+        unit_length: bool = True,
         columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
     ) -> None:
@@ -78,7 +78,7 @@ class Prototypes(Term):
         self.queues = nn.ModuleDict({name: EmbeddingQueue(queue, width) for name in names})
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
         self.frozen_steps, self.queue_from = frozen_steps, queue_from
-        self.unit, self.columns, self.pairs = unit, columns, pairs
+        self.unit_length, self.columns, self.pairs = unit_length, columns, pairs
 
     @full_precision
     def forward(
@@ -89,7 +89,7 @@ class Prototypes(Term):
     ) -> dict[str, Tensor]:
         """The loss `prototypes`."""
         names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
-        mine = embed(features, correspondence, names, unit=self.unit)
+        mine = embed(features, correspondence, names, unit_length=self.unit_length)
         self._check(mine)
         scores_IKP = mine.z_IKD @ self._weight(mine.z_IKD.dtype).T
         codes_IKP = self._codes(mine)

@@ -46,7 +46,7 @@ class TokenAlignment(Term):
     Args:
         temperature: of attention and cross-entropy.
         clip: lower and upper quantile for the weights, or None.
-        unit: bring tokens to unit length first.
+        unit_length: bring tokens to unit length first.
         padding_as_negatives: see above.
         keep_length: columns whose tokens' attended vectors are not brought to unit length.
         columns: names of the columns (default: all but teachers).
@@ -59,7 +59,7 @@ class TokenAlignment(Term):
         temperature: float = 0.1,
         *,
         clip: tuple[float, float] | None = (0.1, 0.9),
-        unit: bool = True,
+        unit_length: bool = True,
         padding_as_negatives: bool = False,
         keep_length: Sequence[str] = (),
         columns: Sequence[str] | None = None,
@@ -67,7 +67,7 @@ class TokenAlignment(Term):
         chunk: int = CHUNK,
     ) -> None:
         super().__init__()
-        self.temperature, self.clip, self.unit = temperature, clip, unit
+        self.temperature, self.clip, self.unit_length = temperature, clip, unit_length
         self.padding_as_negatives, self.keep_length = padding_as_negatives, tuple(keep_length)
         self.columns, self.pairs, self.chunk = columns, pairs, chunk
 
@@ -97,7 +97,7 @@ class TokenAlignment(Term):
     def _column(
         self, features: Mapping[str, Features], correspondence: Correspondence, name: str
     ) -> _Column:
-        padded = pad_tokens(features, correspondence, name, unit=self.unit)
+        padded = pad_tokens(features, correspondence, name, unit_length=self.unit_length)
         return _Column(
             padded.tokens_ILD,
             keys_IL=padded.valid_IL,

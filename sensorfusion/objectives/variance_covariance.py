@@ -39,7 +39,7 @@ class VarianceCovariance(Term):
     Args:
         invariance, variance, covariance: weights of the losses.
         target: the deviation that every coordinate should reach. eps: inside the root.
-        unit: bring embeddings to unit length first.
+        unit_length: bring embeddings to unit length first.
         columns: names of the columns that are spread (default: all but teachers).
         pairs: pairs of columns to compare (default: all pairs of `columns`); with pairs of a
             sensor and a teacher `invariance` is a distillation by mean squared error.
@@ -53,13 +53,13 @@ class VarianceCovariance(Term):
         *,
         target: float = 1.0,
         eps: float = 1e-4,
-        unit: bool = False,
+        unit_length: bool = False,
         columns: Sequence[str] | None = None,
         pairs: Pairs | None = None,
     ) -> None:
         super().__init__()
         self.invariance, self.variance, self.covariance = invariance, variance, covariance
-        self.target, self.eps, self.unit = target, eps, unit
+        self.target, self.eps, self.unit_length = target, eps, unit_length
         self.columns, self.pairs = columns, pairs
 
     @full_precision
@@ -71,7 +71,7 @@ class VarianceCovariance(Term):
     ) -> dict[str, Tensor]:
         """The three losses by name."""
         names, pairs = chosen_columns(correspondence, self.columns, self.pairs)
-        mine = embed(features, correspondence, names, unit=self.unit)
+        mine = embed(features, correspondence, names, unit_length=self.unit_length)
         spread, _ = chosen_columns(correspondence, self.columns, ())
         variance, covariance = self._spread(mine, mine.streams[: len(spread)])
         return {

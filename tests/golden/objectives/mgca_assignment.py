@@ -63,7 +63,7 @@ def _check_tokens(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -
             "words": _tokens(words, word_weights, real),
         }
         every = _all_tokens(features)
-        found = token_weights(pad_tokens(features, every, "words", unit=True), (0.1, 0.9))
+        found = token_weights(pad_tokens(features, every, "words", unit_length=True), (0.1, 0.9))
         assert_close(found, arrays["word_weights"], tolerance["loss"], "word_weights")
         term = TokenAlignment(hyper["tl"], padding_as_negatives=True, keep_length=keep_length)
         loss = total(term(features, every, {}))

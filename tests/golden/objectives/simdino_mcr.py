@@ -23,7 +23,7 @@ def check(arrays: dict[str, np.ndarray], hyper: dict, tolerance: dict) -> None:
                 compression=hyper["coeff"],
                 similarity=similarity,
                 expand=expand,
-                unit=False,
+                unit_length=False,
             )
             losses = term(*table(views), {})
             loss = total(losses)
