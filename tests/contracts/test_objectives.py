@@ -112,7 +112,7 @@ def test_half_precision_is_finite_and_close(name: str, autocast: bool) -> None:
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
         loss, leaves = total_of(term, arrays, torch.bfloat16)
     assert loss.dtype in (torch.float32, torch.float64)
-    assert float(loss) == pytest.approx(float(expected), rel=0.05, abs=0.05)
+    assert float(loss.detach()) == pytest.approx(float(expected.detach()), rel=0.05, abs=0.05)
     loss.backward()
     assert all(gradient.isfinite().all() for gradient in gradients(leaves).values())
 
@@ -205,7 +205,8 @@ def _on_a_rank(name: str, arrays: dict[str, np.ndarray]) -> dict[str, object]:
         loss, leaves = total_of(term, tensors)
         losses.append(loss.item())
         term.zero_grad()
-        loss.backward()
+        if loss.requires_grad:  # not so on a rank without any reading, for terms that need no
+            loss.backward()  # help of others in the backward
         term.after_step()
     return {
         "losses": losses,
