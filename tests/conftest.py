@@ -54,6 +54,10 @@ def data_root(request: pytest.FixtureRequest) -> Path:
     return _require(DATA, "SENSORFUSION_DATA", request)
 
 
+# Tests compare small arrays: more threads only wait for each other.
+torch.set_num_threads(1)
+
+
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)

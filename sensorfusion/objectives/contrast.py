@@ -78,8 +78,9 @@ class Contrast(Term):
         SigLIP               link="sigmoid"
 
     A stream that is absent in a moment is no anchor and no candidate there. A row without a
-    positive does not count; a direction without rows does not count, and the others take over
-    its weight; with nothing to contrast the loss is 0 with zero gradient.
+    positive (under "sigmoid": without any candidate) does not count; a direction without rows
+    does not count, and the others take over its weight; with nothing to contrast the loss is 0
+    with zero gradient.
 
     Args:
         streams: columns of the correspondence to contrast; None: all but teachers.
@@ -208,7 +209,7 @@ class Contrast(Term):
         provider = direction.positives or self.positives
         if self.link == "sigmoid":
             losses = sigmoid_losses(rows, blocks, tile=self.tile)
-            usable = torch.ones_like(losses, dtype=torch.bool)
+            usable = losses.new_full((len(losses),), any(len(b.columns) for b in blocks)) > 0
         else:
             found = row_statistics(rows, blocks, hardness=self.hardness, tile=self.tile)
             losses = row_losses(
@@ -266,8 +267,8 @@ class Contrast(Term):
         columns = pooled.columns[candidate][column_id]
         key = candidate.replace(".", "/")
         if key in self.queues:
-            past = self.queues[key]().to(columns.dtype)
-            columns = torch.cat([columns, past])
+            past: Tensor = self.queues[key]()
+            columns = torch.cat([columns, past.to(columns.dtype)])
             column_id = torch.cat([column_id, column_id.new_full((len(past),), QUEUED)])
         return Relation(
             anchor,
@@ -282,7 +283,7 @@ class Contrast(Term):
         )
 
     def _scale(self, intra: bool) -> Tensor:
-        scale, _ = self.temperature()
+        scale: Tensor = self.temperature()[0]
         if intra and self.intra_temperature is not None:
             return torch.full_like(scale, 1 / self.intra_temperature)
         return scale
@@ -302,12 +303,14 @@ class Contrast(Term):
             return
         for key, queue in self.queues.items():
             name = key.replace("/", ".")
+            assert isinstance(queue, EmbeddingQueue)
             queue.push(pooled.columns[name][pooled.present[name]])
         self.step += 1
 
 
 def _my_ids(pooled: Pooled, stream: str) -> Tensor:
-    return pooled.present[stream][pooled.mine].nonzero()[:, 0] + pooled.mine.start
+    present: Tensor = pooled.present[stream][pooled.mine]
+    return present.nonzero()[:, 0] + int(pooled.mine.start)
 
 
 def _spread(found: RowStatistics, places: Tensor, size: int) -> RowStatistics:

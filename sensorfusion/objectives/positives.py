@@ -151,7 +151,9 @@ class SoftSimilarity(Positives):
     def __call__(self, relation: Relation) -> Weights:
         reference = relation.pooled.columns[self.reference]
         reference = reference.detach() if self.detach else reference
-        parts = reference.reshape(len(reference), self.channels, -1)
+        parts = reference.reshape(
+            len(reference), self.channels, reference.shape[1] // self.channels
+        )
         parts = parts / (parts.norm(dim=2, keepdim=True) + self.epsilon)
         unit = parts.flatten(1) / self.channels**0.5
         known = relation.pooled.present[self.reference]
@@ -160,7 +162,7 @@ class SoftSimilarity(Positives):
         own = known[relation.row_id]
 
         def tile(r: slice, c: slice) -> Tensor:
-            weights = 0.5 + 0.5 * rows[r] @ columns[c].T
+            weights: Tensor = 0.5 + 0.5 * rows[r] @ columns[c].T
             return weights.clamp(min=0) * (own[r, None] & usable[None, c])
 
         inputs = (rows, columns) if rows.requires_grad else ()
