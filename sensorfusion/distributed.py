@@ -165,10 +165,7 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        total = gradient.clone(memory_format=torch.contiguous_format)
-        if total.numel():
-            dist.all_reduce(total)
-        return total[ctx.mine], None
+        return _all_reduced(gradient)[ctx.mine], None
 
 
 class _Sum(torch.autograd.Function):
@@ -183,7 +180,8 @@ class _Sum(torch.autograd.Function):
 
 def _all_reduced(values: Tensor) -> Tensor:
     total = values.clone(memory_format=torch.contiguous_format)
-    dist.all_reduce(total)
+    if total.numel():
+        dist.all_reduce(total)
     return total
 
 

@@ -265,6 +265,8 @@ class Features:
         valid: bool [N]; tokens over padding or masked input are not valid.
         positions: [N, d] in the sensor's own frame (metres, pixels, or time), where it has one.
         grid: dense view, e.g. [P, D, T] or [P, D, H, W], where the encoder has one.
+        weight: [N] how much each token matters (>= 0, e.g. the encoder's last attention), where
+            the encoder says so.
     """
 
     tokens: Tensor
@@ -274,6 +276,7 @@ class Features:
     valid: Tensor
     positions: Tensor | None = None
     grid: Tensor | None = None
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.tokens)

@@ -39,7 +39,10 @@ def _partitioned(rows: np.ndarray) -> dict[str, object]:
 def _summed(rows: np.ndarray) -> dict[str, object]:
     rows_N = torch.tensor(rows, requires_grad=True)
     moment = distributed.sum_over_ranks(rows_N.T @ rows_N)
-    loss = distributed.share_of(torch.logdet(moment + torch.eye(len(moment))))
+    count = distributed.sum_over_ranks(torch.tensor(float(len(rows_N))))
+    norm = distributed.sum_over_ranks(rows_N.square().sum())
+    loss = torch.logdet(moment + torch.eye(len(moment))) + norm.sqrt() / count
+    loss = distributed.share_of(loss)
     loss.backward()
     return {"loss": loss.item(), "rows": rows_N.grad}
 

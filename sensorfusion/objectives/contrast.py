@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sensorfusion.distributed import sum_of_parts, sum_over_ranks
 from sensorfusion.errors import ConfigError
+from sensorfusion.objectives.embeddings import full_precision
 from sensorfusion.objectives.kernel import (
     Block,
     Hardness,
@@ -140,6 +141,7 @@ class Contrast(Term):
                 self.queues[name.replace(".", "/")] = EmbeddingQueue(queue, queue_width)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
+    @full_precision
     def forward(
         self,
         features: Mapping[str, Features],

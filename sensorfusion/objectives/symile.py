@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sensorfusion.distributed import sum_of_parts
 from sensorfusion.errors import ConfigError
+from sensorfusion.objectives.embeddings import full_precision
 from sensorfusion.objectives.kernel import Block, row_losses, row_statistics
 from sensorfusion.objectives.pooled import Pooled, pool
 from sensorfusion.objectives.temperature import Temperature
@@ -74,6 +75,7 @@ class Symile(Term):
         self.unit_length, self.tile = unit_length, tile
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
+    @full_precision
     def forward(
         self,
         features: Mapping[str, Features],

@@ -19,13 +19,15 @@ CHECKS = {
     "hcl": ["hcl"],
     "cmc_cmkm": ["cmc_cmkm"],
     "symile": ["symile"],
-    "one_to_k": ["one_to_k"],
+    "one_to_k": ["one_to_k", "one_to_k_vicreg"],
     "cwcl": ["cwcl"],
     "albef_itc": ["albef_itc"],
     "tcl": ["tcl"],
-    "contrastive_gap": ["contrastive_gap"],
-    "mgca": ["mgca"],
-    "creamfl": ["creamfl"],
+    "contrastive_gap": ["contrastive_gap", "contrastive_gap_geometry"],
+    "simdino_mcr": ["simdino_mcr"],
+    "fdt": ["fdt"],
+    "mgca": ["mgca", "mgca_assignment"],
+    "creamfl": ["creamfl", "creamfl_aggregation"],
 }
 TO_COME = {"slidr", "scalr", "clip2scene", "cma_cdc"}
 

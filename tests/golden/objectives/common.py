@@ -71,3 +71,13 @@ def assert_close(found: Tensor | float, expected: np.ndarray, tolerance: float, 
     assert value.shape == expected.shape, f"{what}: shape {value.shape}, expected {expected.shape}"
     error = np.abs(value - expected).max() / max(1.0, np.abs(expected).max())
     assert error <= tolerance, f"{what}: off by {error:.3g}, tolerance {tolerance:.3g}"
+
+
+def assert_gradients(
+    loss: Tensor, inputs: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], tolerance: float
+) -> None:
+    """`inputs`: name of the recorded gradient -> the input that it belongs to."""
+    found = torch.autograd.grad(loss, list(inputs.values()), allow_unused=True, retain_graph=True)
+    for (name, x), gradient in zip(inputs.items(), found, strict=True):
+        value = torch.zeros_like(x) if gradient is None else gradient
+        assert_close(value, arrays[name], tolerance, name)
