@@ -1,0 +1,75 @@
+"""Runs in forked processes, so that tests can kill them without importing everything again."""
+
+import multiprocessing
+import os
+import socket
+import sys
+import traceback
+
+from sensorfusion.errors import SensorFusionError
+
+ERROR = 7  # exit code of a child that raised one of our errors; its text is in error_<rank>.txt
+TIMEOUT = 60
+
+
+def run(work_dir, config, ranks=1, **options):
+    """Exit codes of the ranks of one run."""
+    os.makedirs(work_dir, exist_ok=True)
+    port = _free_port()
+    context = multiprocessing.get_context("fork")
+    children = [
+        context.Process(target=_child, args=(work_dir, config, rank, ranks, port, options))
+        for rank in range(ranks)
+    ]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join(TIMEOUT)
+        if child.is_alive():
+            for other in children:
+                other.kill()
+            raise TimeoutError("a run did not end")
+    return [child.exitcode for child in children]
+
+
+def error_text(work_dir, rank=0):
+    return open(os.path.join(work_dir, f"error_{rank}.txt")).read()
+
+
+def _child(work_dir, config, rank, ranks, port, options):
+    log = open(os.path.join(work_dir, f"output_{rank}.txt"), "a")  # noqa: SIM115 (until it exits)
+    os.dup2(log.fileno(), 1)
+    os.dup2(log.fileno(), 2)
+    code = 1
+    try:
+        import torch
+
+        from sensorfusion.engine.runner import pretrain
+
+        torch.set_num_threads(1)
+        if ranks > 1:
+            os.environ |= {
+                "RANK": str(rank),
+                "LOCAL_RANK": str(rank),
+                "WORLD_SIZE": str(ranks),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": str(port),
+            }
+        code = pretrain(config, work_dir, launcher="pytorch" if ranks > 1 else "none", **options)
+    except SensorFusionError as error:
+        with open(os.path.join(work_dir, f"error_{rank}.txt"), "w") as stream:
+            stream.write(f"{type(error).__name__}: {error}")
+        code = ERROR
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        log.flush()
+        os._exit(code)
+
+
+def _free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
