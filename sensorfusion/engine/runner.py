@@ -18,7 +18,6 @@ from typing import IO, Any
 import torch
 from mmengine.device import get_device
 from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 from torch import nn
 
 from sensorfusion.checkpoint import load_weights, write_folder
@@ -155,9 +154,12 @@ class PretrainRunner(Runner):  # type: ignore[misc]
             checkpoints.Checkpoints(train.checkpoint_every, train.keep, self.written)
         )
 
-    def build_visualizer(self, visualizer: Any = None) -> Visualizer:
-        """A visualizer without back ends: `Progress` writes the metrics."""
-        return Visualizer.get_instance(self._experiment_name)
+    def build_visualizer(self, visualizer: Any = None) -> None:
+        """None: `Progress` writes the metrics, and mmengine's would import matplotlib."""
+
+    def get_hooks_info(self) -> str:
+        """The hooks by name; mmengine's own table is one of every hook at every point."""
+        return ", ".join(type(hook).__name__ for hook in self.hooks)
 
     def dump_config(self) -> None:
         """Write `config.json` and `provenance.json`."""

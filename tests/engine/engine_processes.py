@@ -6,6 +6,11 @@ import socket
 import sys
 import traceback
 
+import torch
+import torch._dynamo
+import torch.utils.tensorboard
+
+from sensorfusion.engine.runner import pretrain
 from sensorfusion.errors import SensorFusionError
 
 ERROR = 7  # exit code of a child that raised one of our errors; its text is in error_<rank>.txt
@@ -42,10 +47,6 @@ def _child(work_dir, config, rank, ranks, port, options):
     os.dup2(log.fileno(), 2)
     code = 1
     try:
-        import torch
-
-        from sensorfusion.engine.runner import pretrain
-
         torch.set_num_threads(1)
         if ranks > 1:
             os.environ |= {

@@ -116,6 +116,7 @@ class Spread(Term):
 
 def pretrainer(encoders, width=8, norm=True):
     head = nn.Sequential(nn.Linear(width, width), nn.Dropout(0.1 if norm else 0.0))
+    head.width = width
     matching = Moments(("left", "right"))
     terms = {
         "pair": Weighted(Contrast(), matching),

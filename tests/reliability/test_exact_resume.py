@@ -8,7 +8,6 @@ import engine_processes as processes
 import engine_toy as toy
 import pytest
 
-import sensorfusion.engine.runner  # noqa: F401 (imported once, before the runs are forked)
 from sensorfusion.checkpoint import read_folder
 from sensorfusion.engine.checkpoints import existing
 from sensorfusion.engine.signals import EXIT_STOPPED
