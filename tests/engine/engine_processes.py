@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import socket
 import sys
+import time
 import traceback
 
 import torch
@@ -28,12 +29,13 @@ def run(work_dir, config, ranks=1, **options):
     ]
     for child in children:
         child.start()
-    for child in children:
-        child.join(TIMEOUT)
-        if child.is_alive():
-            for other in children:
-                other.kill()
+    end = time.monotonic() + TIMEOUT
+    while any(child.exitcode is None for child in children):  # join() would wait for grandchildren
+        if time.monotonic() > end:
+            for child in children:
+                child.kill()
             raise TimeoutError("a run did not end")
+        time.sleep(0.01)
     return [child.exitcode for child in children]
 
 
