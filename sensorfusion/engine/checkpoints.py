@@ -155,10 +155,14 @@ def restore(runner: Any, tensors: state.Tensors, document: dict[str, Any], where
         update.average.tensors = {
             name: value.to(update.average.tensors[name].device) for name, value in average.items()
         }
-    update.scaler.load_state_dict(document["scaler"])
+    if document["scaler"]:
+        update.scaler.load_state_dict(document["scaler"])
     loop.tally.restore(document["corrupt"])
     loop.units = dict(document["units"])
     loop.iter = document["step"]
+    changed = differences(document["versions"], runner.versions)
+    if changed:
+        runner.logger.warning(f"other versions than before, results may differ: {changed}")
     if document["world_size"] == distributed.world():
         state.restore_random(tensors)
     else:

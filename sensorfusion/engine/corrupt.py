@@ -69,14 +69,13 @@ class Tally:
     samples: set[int] = field(default_factory=set)
     skipped: int = 0
 
-    def add(self, indices: Iterable[int]) -> list[int]:
-        """Count failures; returns the positions that were not known to be corrupt.
+    def add(self, indices: Iterable[int]) -> None:
+        """Count failures.
 
         Raises:
             DataError: when there are more corrupt samples than the cap allows.
         """
         found = list(indices)
-        fresh = sorted(set(found) - self.samples)
         self.samples.update(found)
         self.skipped += len(found)
         limit = self.policy.limit(self.size)
@@ -86,7 +85,6 @@ class Tally:
                 where=f"samples {sorted(self.samples)[:20]}",
                 remedy="repair the data (the log names every file), or raise data.corrupt.cap",
             )
-        return fresh
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -21,8 +22,9 @@ from sensorfusion.errors import ConfigError
 BUCKET = 1 << 23  # elements that are reduced together
 
 
-def start(launcher: str) -> None:
-    """Join the other processes that a launcher started.
+@contextmanager
+def joined(launcher: str) -> Iterator[None]:
+    """Work together with the other processes that a launcher started.
 
     Args:
         launcher: "none", "pytorch" (torchrun) or "slurm".
@@ -31,6 +33,7 @@ def start(launcher: str) -> None:
         ConfigError: when the launcher's environment variables are missing.
     """
     if launcher == "none" or dist.is_initialized():
+        yield
         return
     if launcher == "slurm":
         _slurm_environment()
@@ -45,6 +48,8 @@ def start(launcher: str) -> None:
     if torch.cuda.is_available():
         torch.cuda.set_device(local)
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    yield
+    dist.destroy_process_group()  # not after an error: the others may be gone
 
 
 def rank() -> int:

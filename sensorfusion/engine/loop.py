@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from mmengine.runner import BaseLoop
 
 from sensorfusion.engine import distributed
-from sensorfusion.engine.corrupt import Tally
+from sensorfusion.engine.corrupt import Failure, Tally
 from sensorfusion.engine.plan import Loaded, Minibatch, Plan, step_loader
 from sensorfusion.engine.signals import StopRequest
 from sensorfusion.engine.update import Outcome, Update
@@ -101,27 +101,28 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
 
     def _admitted(self, minibatch: Minibatch) -> Batch:
         """The batch, after all ranks have counted the corrupt samples of this step."""
-        failures = minibatch.failures
-        lost = minibatch.batch is None
-        told = distributed.gather(torch.tensor([len(failures), lost]))
+        batch, failures = minibatch.batch, minibatch.failures
+        told = distributed.gather(torch.tensor([len(failures), batch is None]))
+        if batch is None:
+            raise failures[-1].error
+        if told[:, 1].any():
+            raise DataError("another rank could not load its samples; its own error says why")
         if told.any():
-            for failure in failures:
-                self.runner.logger.warning(f"corrupt sample {failure.index}: {failure.error}")
-            everywhere = distributed.gather_texts([str(failure.index) for failure in failures])
-            if self.tally.policy.policy == "raise" and failures:
-                raise failures[0].error
-            if told[:, 1].any():
-                raise DataError(
-                    "corrupt samples, here or on another rank",
-                    where=f"samples by rank {everywhere}",
-                    remedy="repair the data, or set data.corrupt.policy='skip'",
-                )
-            self.tally.add(int(index) for indices in everywhere for index in indices)
-        assert minibatch.batch is not None  # told says so
-        for name, sensor in minibatch.batch.sensors.items():
+            self._count(failures)
+        for name, sensor in batch.sensors.items():
             if sensor.kind is not None:
                 self.units.setdefault(name, sensor.unit)
-        return minibatch.batch.to(self.runner.device)
+        return batch.to(self.runner.device)
+
+    def _count(self, failures: Sequence[Failure]) -> None:
+        """Count and log the corrupt samples that all ranks replaced in this step."""
+        own = [f"{failure.index} {failure.error}" for failure in failures]
+        texts = [text for texts in distributed.gather_texts(own) for text in texts]
+        reasons = {int(index): why for index, _, why in (text.partition(" ") for text in texts)}
+        fresh = set(reasons) - self.tally.samples
+        for index in sorted(fresh):
+            self.runner.logger.warning(f"corrupt sample {index} is replaced: {reasons[index]}")
+        self.tally.add(int(text.partition(" ")[0]) for text in texts)
 
     def _border(self, hook: str, *, at: int) -> None:
         if at % self.plan.steps_per_epoch == 0:

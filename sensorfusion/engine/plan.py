@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sensorfusion.collate import collate
 from sensorfusion.engine.corrupt import CORRUPT, Corrupt, Failure, replacement
-from sensorfusion.errors import ConfigError
+from sensorfusion.errors import ConfigError, SensorFusionError
 from sensorfusion.sample import Array, Batch, Sample
 
 Key = tuple[int, int]  # (epoch, index)
@@ -107,7 +107,7 @@ def sample_generator(seed: int, epoch: int, index: int) -> np.random.Generator:
 class Item:
     """A loaded sample, and the samples that failed before it took their place.
 
-    `sample` is None when nothing could be loaded.
+    `sample` is None when nothing could be loaded; the last failure says why.
     """
 
     sample: Sample | None
@@ -142,6 +142,9 @@ class Loaded(Dataset[Item]):
                 return Item(self.load(epoch, index), index, tuple(failures))
             except CORRUPT as error:
                 failures.append(Failure(index, error))
+            except SensorFusionError as error:  # the config's fault: no other sample would do
+                failures.append(Failure(index, error))
+                break
             index = replacement(self.seed, epoch, wanted, attempt, len(self.dataset))
         return Item(None, wanted, tuple(failures))
 
@@ -156,7 +159,10 @@ class Loaded(Dataset[Item]):
 
 @dataclass(frozen=True)
 class Minibatch:
-    """A batch, and what failed while it was loaded. `batch` is None when nothing can stand in."""
+    """A batch, and what failed while it was loaded.
+
+    `batch` is None when there is none; the last failure says why.
+    """
 
     batch: Batch | None
     failures: tuple[Failure, ...]
@@ -167,10 +173,14 @@ def collate_items(items: Sequence[Item]) -> Minibatch:
     failures = tuple(failure for item in items for failure in item.failures)
     samples = [item.sample for item in items if item.sample is not None]
     if len(samples) < len(items):
-        return Minibatch(None, failures)
+        lost = next(item for item in items if item.sample is None)
+        return Minibatch(None, (*failures, lost.failures[-1]))
     if not samples:
         return Minibatch(Batch({}, (), torch.zeros(0, dtype=torch.int64)), failures)
-    return Minibatch(collate(samples, [item.index for item in items]), failures)
+    try:
+        return Minibatch(collate(samples, [item.index for item in items]), failures)
+    except SensorFusionError as error:
+        return Minibatch(None, (*failures, Failure(items[0].index, error)))
 
 
 class _Steps(Sampler[list[Key]]):

@@ -14,6 +14,7 @@ import torch
 from mmengine.hooks import Hook
 
 from sensorfusion.engine import distributed
+from sensorfusion.errors import CheckpointError
 
 _REDRAW = 0.1  # seconds between redrawings of the live line
 _SMOOTHING = 0.9  # of the times of steps
@@ -49,7 +50,7 @@ class Progress(Hook):  # type: ignore[misc]
             _drop_lines_from(path, runner.iter)
             self.metrics = path.open("a")
             self.board = SummaryWriter(
-                str(Path(runner.work_dir) / "tensorboard"), purge_step=runner.iter
+                str(Path(runner.work_dir) / "tensorboard"), purge_step=runner.iter + 1
             )
         self.began = time.perf_counter()
 
@@ -82,10 +83,17 @@ class Progress(Hook):  # type: ignore[misc]
 
     def _write(self, step: int, epoch: int, values: dict[str, float]) -> None:
         assert self.metrics is not None
-        self.metrics.write(json.dumps({"step": step, "epoch": epoch, **values}) + "\n")
-        self.metrics.flush()
-        for name, value in values.items():
-            self.board.add_scalar(name, value, step)
+        try:
+            self.metrics.write(json.dumps({"step": step, "epoch": epoch, **values}) + "\n")
+            self.metrics.flush()
+            for name, value in values.items():
+                self.board.add_scalar(name, value, step)
+        except OSError as error:
+            raise CheckpointError(
+                f"cannot write: {error}",
+                where=self.metrics.name,
+                remedy="free disk space, then run the same command again",
+            ) from error
 
     def _show(self, runner: Any, values: dict[str, float]) -> None:
         loop, done = runner.train_loop, runner.iter + 1

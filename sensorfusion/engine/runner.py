@@ -4,6 +4,7 @@ work_dir/
   config.json  provenance.json        the resolved config; versions, command, git
   checkpoints/step_<step>/            see `sensorfusion.checkpoint`
   metrics.jsonl  tensorboard/         every step
+  log.txt                             what was said
   encoders/<name>/                    the finished encoders
 """
 
@@ -17,10 +18,11 @@ from typing import IO, Any
 
 import torch
 from mmengine.device import get_device
+from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
 
-from sensorfusion.checkpoint import load_weights, write_folder
+from sensorfusion.checkpoint import load_weights, read_document, write_folder
 from sensorfusion.engine import checkpoints, distributed, state
 from sensorfusion.engine.config import build
 from sensorfusion.engine.corrupt import Corrupt, Tally
@@ -62,8 +64,7 @@ def pretrain(
     """
     config = fill(config)
     written = record(config)
-    distributed.start(launcher)
-    with _Lock(Path(work_dir)):
+    with distributed.joined(launcher), _Lock(Path(work_dir)):
         checkpoints.clean(work_dir)
         found = checkpoints.latest(work_dir)
         if found is not None:
@@ -107,6 +108,8 @@ class PretrainRunner(Runner):  # type: ignore[misc]
             randomness={"seed": config["seed"], "deterministic": config["deterministic"]},
             experiment_name=Path(work_dir).resolve().name,
         )
+        if distributed.rank() == 0:
+            Path(self.log_dir).rmdir()  # a folder a start; our log is one file, see build_logger
         self.optim_wrapper = Update(
             self.model,
             build_optimizer(config["optimizer"], self.model),
@@ -154,6 +157,10 @@ class PretrainRunner(Runner):  # type: ignore[misc]
             checkpoints.Checkpoints(train.checkpoint_every, train.keep, self.written)
         )
 
+    def build_logger(self, log_level: Any = "INFO", **kwargs: Any) -> MMLogger:
+        """Log to the console and to `log.txt`, through all starts of the run."""
+        return super().build_logger(log_level, str(Path(self.work_dir) / "log.txt"))
+
     def build_visualizer(self, visualizer: Any = None) -> None:
         """None: `Progress` writes the metrics, and mmengine's would import matplotlib."""
 
@@ -185,7 +192,9 @@ class PretrainRunner(Runner):  # type: ignore[misc]
                 "versions": self.versions,
             }
             tensors = state.below(f"encoders.{name}.", weights)
-            write_folder(Path(self.work_dir) / "encoders" / name, tensors, document, name="encoder")
+            path = Path(self.work_dir) / "encoders" / name
+            if not _holds(path, document):
+                write_folder(path, tensors, document, name="encoder")
 
     def _unit(self, encoder: str) -> str | None:
         """The unit that an encoder was trained on; None when its sensors' units differ."""
@@ -208,6 +217,14 @@ def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
         world=distributed.world(),
     )
     return Loaded(dataset, transforms, seed, policy), plan, Tally(policy, len(dataset))
+
+
+def _holds(path: Path, document: Mapping[str, Any]) -> bool:
+    """Whether a finished run has written this encoder already."""
+    if not path.exists():
+        return False
+    there = read_document(path, name="encoder")
+    return all(there.get(key) == value for key, value in document.items())
 
 
 class _Lock:

@@ -150,8 +150,7 @@ class Update(OptimWrapper):  # type: ignore[misc]
         named = [(n, p.grad) for n, p in self.model.named_parameters() if p.grad is not None]
         if not named:
             return []
-        norms = torch.stack(torch._foreach_norm([gradient for _, gradient in named]))
-        if bool(torch.isfinite(norms).all()):
+        if bool(torch.isfinite(nn.utils.get_total_norm([gradient for _, gradient in named]))):
             return []
         return [name for name, gradient in named if not torch.isfinite(gradient).all()]
 
