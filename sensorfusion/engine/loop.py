@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
         """Train to the limit, or to the next border of steps after a request to stop."""
         self.runner.call_hook("before_train")
         self.runner.model.train()
-        with StopRequest() as request:
+        with StopRequest() as request, self._workers_watched():
             for minibatch in self._minibatches():
                 self._border("before_train_epoch", at=self.iter)
                 self._step(self._admitted(minibatch), request)
@@ -83,21 +84,25 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
         iterator = iter(loader)
         while self.iter < self.max_iters:
             began = time.perf_counter()
-            try:
-                minibatch = next(iterator)
-            except RuntimeError as error:
-                if "DataLoader worker" not in str(error):
-                    raise
-                raise DataError(
-                    f"a loader worker died: {error}",
-                    where=f"at or after step {self.iter}, samples {self._keys()}",
-                    remedy="look for lack of memory, or use loader.workers=0 to see the error",
-                ) from error
+            minibatch = next(iterator)
             self.seconds_waiting = time.perf_counter() - began
             yield minibatch
 
-    def _keys(self) -> list[int]:
-        return [index for _, index in self.plan.part(self.iter)]
+    @contextmanager
+    def _workers_watched(self) -> Iterator[None]:
+        """Torch reports a dead worker by a `RuntimeError` wherever the main process then is."""
+        try:
+            yield
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            ahead = range(self.iter, min(self.iter + 2 * self.workers + 1, self.max_iters))
+            samples = [index for step in ahead for _, index in self.plan.part(step)]
+            raise DataError(
+                f"a loader worker died: {error}",
+                where=f"while loading one of the samples {samples}",
+                remedy="look for lack of memory, or use loader.workers=0 to see the error",
+            ) from error
 
     def _admitted(self, minibatch: Minibatch) -> Batch:
         """The batch, after all ranks have counted the corrupt samples of this step."""

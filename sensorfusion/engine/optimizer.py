@@ -28,7 +28,7 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Module) -> Optimizer:
         ConfigError: for a pattern that matches nothing, or a model without parameters.
     """
     patterns: Mapping[str, Mapping[str, Any]] = node.get("groups") or {}
-    names: dict[str, list[str]] = {pattern: [] for pattern in [*patterns, ""]}
+    names: dict[str, list[str]] = {pattern: [] for pattern in ["", *patterns]}
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     for name in trained:
         match = (pattern for pattern in patterns if fnmatch.fnmatchcase(name, pattern))

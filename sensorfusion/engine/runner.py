@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
@@ -106,7 +107,7 @@ class PretrainRunner(Runner):  # type: ignore[misc]
             custom_hooks=[build(hook, f"hooks.{i}") for i, hook in enumerate(config["hooks"])],
             launcher=launcher,
             randomness={"seed": config["seed"], "deterministic": config["deterministic"]},
-            experiment_name=Path(work_dir).resolve().name,
+            experiment_name=f"{Path(work_dir).resolve().name}_{time.time_ns()}",  # keyed globally
         )
         if distributed.rank() == 0:
             Path(self.log_dir).rmdir()  # a folder a start; our log is one file, see build_logger
@@ -126,6 +127,7 @@ class PretrainRunner(Runner):  # type: ignore[misc]
     def train(self) -> int:
         """Train from the current step on; returns the exit code."""
         self.started_at = self.iter
+        self.logger.info(f"steps {self.iter + 1} to {self.max_iters} in {self.work_dir}")
         self.call_hook("before_run")
         self.train_loop.run()
         self.call_hook("after_run")
@@ -198,7 +200,7 @@ class PretrainRunner(Runner):  # type: ignore[misc]
 
     def _unit(self, encoder: str) -> str | None:
         """The unit that an encoder was trained on; None when its sensors' units differ."""
-        sensors = self.written["model"].get("sensors") or {}
+        sensors: Mapping[str, str] = getattr(self.model, "sensors", {})
         seen = {self.train_loop.units.get(s) for s, name in sensors.items() if name == encoder}
         return seen.pop() if len(seen) == 1 else None
 
