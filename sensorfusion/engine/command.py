@@ -1,0 +1,63 @@
+"""The command line of `tools/pretrain.py`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sensorfusion.engine.recipe import read_recipe
+from sensorfusion.errors import SensorFusionError
+
+EXIT_ERROR = 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    made = argparse.ArgumentParser(
+        description="Pretrain encoders by a config. The same command continues a run that was"
+        " interrupted; a finished run says so. Exit codes: 0 finished, 143 stopped by SIGTERM"
+        " after writing a checkpoint, 1 one of our errors."
+    )
+    made.add_argument("config", help="a config file, e.g. configs/utd_mhad/cmc.py")
+    made.add_argument("--work-dir", help="all output; default work_dirs/<name of the config>")
+    made.add_argument("--data-root", help="folder of data sets, in place of $SENSORFUSION_DATA")
+    made.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
+    made.add_argument(
+        "--cfg-options",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        action="extend",
+        help="change the config, e.g. train.epochs=20 loader.workers=2",
+    )
+    made.add_argument(
+        "--allow-change",
+        default=[],
+        metavar="KEY",
+        action="append",
+        help="let a run continue although this key of its config has changed",
+    )
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    options = parser().parse_args(arguments)
+    if options.data_root is not None:
+        os.environ["SENSORFUSION_DATA"] = options.data_root
+    work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
+    try:
+        from sensorfusion.engine.runner import pretrain
+
+        return pretrain(
+            read_recipe(options.config, options.cfg_options),
+            work_dir,
+            launcher=options.launcher,
+            allow_change=options.allow_change,
+        )
+    except SensorFusionError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return EXIT_ERROR

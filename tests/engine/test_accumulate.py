@@ -1,0 +1,114 @@
+"""Accumulation by caching features gives the gradient of the whole batch."""
+
+import engine_toy as toy
+import pytest
+import torch
+
+from sensorfusion.collate import collate
+from sensorfusion.engine import accumulate
+from sensorfusion.engine.plan import Loaded
+from sensorfusion.sample import Features
+
+
+def make_batch(size=11):
+    loaded = Loaded(toy.Waves(missing=3), [toy.Jitter()])
+    return collate([loaded.load(0, index) for index in range(size)], list(range(size)))
+
+
+def make_model(dropout, norm):
+    torch.manual_seed(0)
+    encoder = toy.WaveEncoder(dropout=dropout, norm=norm)
+    return toy.pretrainer({"wave": encoder}, norm=norm).double()
+
+
+def gradients(model):
+    return {n: p.grad.clone() for n, p in model.named_parameters() if p.grad is not None}
+
+
+def dense(model, batch):
+    model.zero_grad()
+    losses = model(batch)
+    accumulate.sum_of(losses).backward()
+    return losses, gradients(model)
+
+
+def cached(model, batch, parts):
+    model.zero_grad()
+    losses = accumulate.backward(model, batch, parts, lambda total: total.backward())
+    return losses, gradients(model)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4, 11, 20])
+def test_gradient_is_that_of_the_whole_batch(parts):
+    model, batch = make_model(dropout=0.0, norm=False), make_batch()
+    losses, expected = dense(model, batch)
+    found_losses, found = cached(model, batch, parts)
+    for name in losses:
+        torch.testing.assert_close(found_losses[name], losses[name], rtol=0, atol=1e-12)
+    assert set(found) == set(expected) == {name for name, _ in model.named_parameters()}
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-10)
+
+
+def test_it_differs_from_adding_up_microbatches():
+    """Otherwise the test above would not show anything."""
+    model, batch = make_model(dropout=0.0, norm=False), make_batch()
+    _, expected = dense(model, batch)
+    model.zero_grad()
+    for piece in accumulate.split(batch, 4):
+        accumulate.sum_of(model(piece)).backward()
+    name = "encoders.wave.layers.0.weight"
+    assert (gradients(model)[name] - expected[name]).abs().max() > 1e-4
+
+
+def test_dropout_is_the_same_in_both_passes_and_norms_move_once():
+    model, batch = make_model(dropout=0.5, norm=True), make_batch()
+    before = {name: value.clone() for name, value in model.named_buffers()}
+    torch.manual_seed(5)
+    losses, found = cached(model, batch, 3)
+    after = {name: value.clone() for name, value in model.named_buffers()}
+    drawn = torch.rand(1)
+
+    model.load_state_dict({**model.state_dict(), **before})  # the same by one graph over all pieces
+    model.zero_grad()
+    torch.manual_seed(5)
+    features = [model.project(model.encode(piece)) for piece in accumulate.split(batch, 3)]
+    joined = {name: accumulate.join([f[name] for f in features]) for name in features[0]}
+    expected_losses = model.losses(joined, batch, model.targets(batch))
+    accumulate.sum_of(expected_losses).backward()
+    for name, value in gradients(model).items():
+        torch.testing.assert_close(found[name], value, rtol=0, atol=1e-10)
+    for name, value in model.named_buffers():
+        torch.testing.assert_close(after[name], value, rtol=0, atol=0)
+    assert torch.equal(losses["pair.contrast"], expected_losses["pair.contrast"])
+    assert torch.equal(drawn, torch.rand(1))
+    counter = "encoders.wave.layers.1.num_batches_tracked"
+    assert int(after[counter]) == 6  # three pieces of two sensors
+
+
+def test_split_batches_are_batches_of_the_samples():
+    batch = make_batch()
+    loaded = Loaded(toy.Waves(missing=3), [toy.Jitter()])
+    pieces = accumulate.split(batch, 3)
+    assert [len(piece) for piece in pieces] == [3, 4, 4]
+    start = 0
+    for piece in pieces:
+        index = list(range(start, start + len(piece)))
+        expected = collate([loaded.load(0, i) for i in index], index)
+        assert (piece.ids, piece.index.tolist()) == (expected.ids, index)
+        for sensor in ("left", "right"):
+            assert torch.equal(piece[sensor].present, expected[sensor].present)
+            values = [b[sensor].values["values_TC"] for b in (piece, expected)]
+            assert torch.equal(*values)
+            assert len(piece[sensor].clocks) == len(expected[sensor].clocks) == len(values[0])
+        start += len(piece)
+
+
+def test_joined_features_number_items_through():
+    index = torch.tensor([0, 2])
+    part = Features(torch.zeros(2, 3), index, index * 0, 3, index >= 0, grid=torch.zeros(2, 3, 5))
+    empty = Features.empty(2, 3, like=torch.zeros(1))
+    joined = accumulate.join([part, empty, part])
+    assert joined.item.tolist() == [0, 2, 5, 7]
+    assert joined.size == 8
+    assert joined.grid.shape == (4, 3, 5)
