@@ -13,7 +13,7 @@ from sensorfusion.checkpoint import read_folder, remove_partial, write_folder
 from sensorfusion.engine import distributed, state
 from sensorfusion.engine.config import differences
 from sensorfusion.engine.recipe import HARMLESS, fingerprint
-from sensorfusion.errors import CheckpointError, ConfigError
+from sensorfusion.errors import CheckpointError, ConfigError, DataError
 
 KIND = "pretraining"
 _PREFIX = "step_"
@@ -68,6 +68,7 @@ class Checkpoints(Hook):  # type: ignore[misc]
             "epoch": done // loop.plan.steps_per_epoch,
             "steps": loop.max_iters,
             "world_size": distributed.world(),
+            "samples": loop.plan.size,
             "config": self.config,
             "config_sha256": fingerprint(self.config),
             "versions": runner.versions,
@@ -142,6 +143,22 @@ def require_same_run(
             + "\n    ".join(lines),
             where=where,
             remedy=f"change it back, choose another --work-dir, or allow the change with {keys}",
+        )
+
+
+def require_same_data(
+    document: dict[str, Any], samples: int, allowed: Sequence[str], where: str
+) -> None:
+    """Check that the data set still has the size that it had.
+
+    Raises:
+        DataError: naming both sizes.
+    """
+    if document["samples"] != samples and "samples" not in allowed:
+        raise DataError(
+            f"the data set has {samples} samples, the run began with {document['samples']}",
+            where=where,
+            remedy="check the data root, or allow the change with --allow-change samples",
         )
 
 

@@ -11,6 +11,7 @@ import ast
 import difflib
 import inspect
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,16 +108,18 @@ def resolved(node: Any, where: str = "config") -> Any:
         return {str(key): resolved(value, f"{where}.{key}") for key, value in node.items()}
     if isinstance(node, list | tuple):
         return [resolved(value, f"{where}.{i}") for i, value in enumerate(node)]
-    if node is None or isinstance(node, bool | int | float | str):
+    if node is None or isinstance(node, bool | int | str):
+        return node
+    if isinstance(node, float) and math.isfinite(node):
         return node
     if isinstance(node, torch.dtype):
         return str(node)
     if callable(node) and hasattr(node, "__qualname__"):
         return f"{node.__module__}:{node.__qualname__}"
     raise ConfigError(
-        f"a {type(node).__name__} cannot be recorded with the run",
+        f"{node!r} ({type(node).__name__}) cannot be recorded with the run",
         where=where,
-        remedy="use numbers, text, lists, and dicts with a type",
+        remedy="use finite numbers, text, None, lists, and dicts with a type",
     )
 
 

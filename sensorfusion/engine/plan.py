@@ -71,6 +71,10 @@ class Plan:
         """int64 [size]: the samples in the order of an epoch."""
         return np.random.default_rng([self.seed, epoch, _ORDER]).permutation(self.size)
 
+    def samples(self, step: int) -> int:
+        """How many samples a step sees, over all ranks."""
+        return min(self.batch_size, self.size - step % self.steps_per_epoch * self.batch_size)
+
     def batch(self, step: int) -> list[Key]:
         """The samples of a step, over all ranks."""
         return self._batch(step, self.order(step // self.steps_per_epoch))

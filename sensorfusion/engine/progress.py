@@ -66,7 +66,7 @@ class Progress(Hook):  # type: ignore[misc]
         self.seconds = _smooth(self.seconds, seconds)
         self.waiting = _smooth(self.waiting, loop.seconds_waiting)
         values = _values(runner) | {
-            "samples_per_second": len(loop.plan.batch(runner.iter)) / max(self.seconds, 1e-9),
+            "samples_per_second": loop.plan.samples(runner.iter) / max(self.seconds, 1e-9),
             "waiting": min(1.0, self.waiting / max(self.seconds, 1e-9)),
             "memory_mib": memory_mib(),
         }

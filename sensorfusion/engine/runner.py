@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,7 +56,8 @@ def pretrain(
         launcher: "none", "pytorch" or "slurm".
         allow_change: keys of the config that may differ from the interrupted run's. With
             `world_size`, another number of ranks continues: samples per step stay the same,
-            dropout draws anew from (seed, step, rank).
+            dropout draws anew from (seed, step, rank). With `samples`, the data set may have
+            another number of samples.
 
     Returns:
         Exit code: 0 when finished, `EXIT_STOPPED` (143) when stopped by SIGTERM after a checkpoint.
@@ -72,7 +74,10 @@ def pretrain(
             checkpoints.require_same_run(found[2], written, allow_change, str(found[0]))
         runner = PretrainRunner(config, written, work_dir, launcher, resuming=found is not None)
         if found is not None:
-            checkpoints.restore(runner, found[1], found[2], str(found[0]))
+            path, tensors, document = found
+            size = runner.train_loop.plan.size
+            checkpoints.require_same_data(document, size, allow_change, str(path))
+            checkpoints.restore(runner, tensors, document, str(path))
         return runner.finish() if runner.iter >= runner.max_iters else runner.train()
 
 
@@ -96,6 +101,8 @@ class PretrainRunner(Runner):  # type: ignore[misc]
         self.written, self.versions = written, versions()
         self.train_section = Train(**config["train"])
         self.device = torch.device(get_device())
+        if config["deterministic"]:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
         state.seed_all(config["seed"])
         loaded, plan, tally = _data(config)
         model = build(config["model"], "model")

@@ -94,6 +94,8 @@ def test_record_and_differences():
     assert configs.differences(first, first) == {}
     with pytest.raises(ConfigError, match=r"(?s)Tensor.*config\.a\.0"):
         configs.resolved({"a": [torch.zeros(1)]})
+    with pytest.raises(ConfigError, match=r"(?s)inf \(float\) cannot.*config\.a"):
+        configs.resolved({"a": float("inf")})
 
 
 def test_defaults_are_written_out():

@@ -22,6 +22,7 @@ def test_ranks_share_each_batch(drop_last, world):
         parts = [rank.part(step) for rank in ranks]
         assert [key for part in parts for key in part] == plan.batch(step)
         assert max(map(len, parts)) - min(map(len, parts)) <= 1
+        assert plan.samples(step) == len(plan.batch(step))
 
 
 def test_an_epoch_sees_every_sample_once_and_epochs_differ():

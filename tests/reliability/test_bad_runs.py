@@ -184,6 +184,14 @@ def test_a_checkpoint_of_another_architecture_is_refused(tmp_path):
         pretrain(config, tmp_path, allow_change=[key])
 
 
+def test_a_data_set_of_another_size_is_refused(tmp_path, monkeypatch):
+    pretrain(toy.config(train__epochs=1), tmp_path)
+    monkeypatch.setattr(toy.Waves, "__len__", lambda self: 24)
+    with pytest.raises(DataError, match="has 24 samples, the run began with 32"):
+        pretrain(toy.config(train__epochs=1), tmp_path)
+    pretrain(toy.config(train__epochs=1), tmp_path, allow_change=["samples"])
+
+
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="choose another --work-dir"):
