@@ -66,9 +66,7 @@ SETTINGS: dict[str, Setting] = {
         differentiable=False,
     ),
     "SharedCodebook": Setting(
-        lambda: SharedCodebook(AlignmentUniformity(), Codebook(9, WIDTH, temperature=0.3)),
-        # Sparse codes may coincide, where the length of their difference has no gradient.
-        differentiable=False,
+        lambda: SharedCodebook(AlignmentUniformity(), Codebook(9, WIDTH, temperature=0.3))
     ),
     "TokenAlignment": Setting(lambda: TokenAlignment(0.3, chunk=40)),
     "LateInteraction": Setting(lambda: LateInteraction(Temperature(0.3, learned=True), chunk=40)),
