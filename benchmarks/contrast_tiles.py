@@ -88,6 +88,7 @@ def measure(
 
 
 def main() -> None:
+    """Run the comparison and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--moments", type=int, default=16384)
     parser.add_argument("--width", type=int, default=64)

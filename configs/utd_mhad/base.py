@@ -1,5 +1,7 @@
 """What the UTD-MHAD recipes share: clips of subjects 1, 3, 5 as CMC-CMKM prepares them."""
 
+from torch.optim import Adam
+
 from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.utd_mhad import UtdMhad
 from sensorfusion.engine.schedule import Constant
@@ -8,7 +10,6 @@ from sensorfusion.sensors.imu_augment import cmkm_imu_augmentations
 from sensorfusion.sensors.resampling import Resample
 from sensorfusion.sensors.skeleton import AnchorFirstFrame
 from sensorfusion.sensors.skeleton_augment import cmkm_skeleton_augmentations
-from torch.optim import Adam
 
 seed = 0
 data = dict(

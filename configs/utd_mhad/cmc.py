@@ -1,6 +1,7 @@
 """CMC: IMU against skeleton, both directions (Tian et al. 2020; settings of CMC-CMKM)."""
 
 from mmengine.config import read_base
+
 from sensorfusion.encoders.heads import Projection
 from sensorfusion.encoders.imu_conv_transformer import ImuConvTransformer
 from sensorfusion.encoders.skeleton_cooccurrence import SkeletonCooccurrence

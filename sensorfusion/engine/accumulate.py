@@ -37,18 +37,17 @@ def backward(model: Pretrainer, batch: Batch, parts: int, run: Backward) -> dict
     pieces = split(batch, parts)
     buffers = {name: value.clone() for name, value in _encoding_buffers(model)}
     states: list[list[Tensor]] = []
-    cached: list[dict[str, Features]] = []
+    leaves: list[dict[str, Features]] = []
+    taught: list[dict[str, Features]] = []
     for piece in pieces:
         states.append(random_state())
         with torch.no_grad():
-            cached.append(model.project(model.encode(piece)))
-    with torch.no_grad():
-        targets = join_targets([model.targets(piece) for piece in pieces])
-        for name, value in _encoding_buffers(model):
-            value.copy_(buffers[name])
-    leaves = [{name: _leaf(entry) for name, entry in features.items()} for features in cached]
-    joined = {name: join([features[name] for features in leaves]) for name in leaves[0]}
-    losses = model.losses(joined, batch, targets)
+            cached = model.project(model.encode(piece))
+            taught.append(model.taught(piece))
+        leaves.append({name: _leaf(entry) for name, entry in cached.items()})
+    for name, value in _encoding_buffers(model):
+        value.copy_(buffers[name])
+    losses = model.losses(_joined(leaves) | _joined(taught), batch)
     total = sum_of(losses)
     if total.requires_grad:
         run(total)
@@ -58,6 +57,10 @@ def backward(model: Pretrainer, batch: Batch, parts: int, run: Backward) -> dict
         _continue(model.project(model.encode(piece)), features)
     set_random_state(after)
     return losses
+
+
+def _joined(pieces: Sequence[Mapping[str, Features]]) -> dict[str, Features]:
+    return {name: join([features[name] for features in pieces]) for name in pieces[0]}
 
 
 def sum_of(losses: Mapping[str, Tensor]) -> Tensor:
@@ -89,17 +92,6 @@ def join(features: Sequence[Features]) -> Features:
         positions=positions,
         grid=_join_optional([entry.grid for entry in features if len(entry)]),
     )
-
-
-def join_targets(parts: Sequence[Mapping[str, Tensor | Features]]) -> dict[str, Tensor | Features]:
-    """Targets of microbatches as those of the whole."""
-    joined: dict[str, Tensor | Features] = {}
-    for name in parts[0]:
-        values = [part[name] for part in parts]
-        tensors = [value for value in values if isinstance(value, Tensor)]
-        features = [value for value in values if isinstance(value, Features)]
-        joined[name] = torch.cat(tensors) if tensors else join(features)
-    return joined
 
 
 def random_state() -> list[Tensor]:

@@ -10,13 +10,14 @@ work_dir/
 
 from __future__ import annotations
 
+import copy
 import fcntl
 import json
 import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import torch
 from mmengine.device import get_device
@@ -24,7 +25,8 @@ from mmengine.logging import MMLogger
 from mmengine.runner import Runner
 from torch import nn
 
-from sensorfusion.checkpoint import load_weights, read_document, write_folder
+from sensorfusion.checkpoint import load_weights, read_document
+from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.engine import checkpoints, distributed, state
 from sensorfusion.engine.config import build
 from sensorfusion.engine.corrupt import Corrupt, Tally
@@ -37,6 +39,8 @@ from sensorfusion.engine.recipe import Loader, Train, fill, fingerprint, record
 from sensorfusion.engine.signals import EXIT_STOPPED
 from sensorfusion.engine.update import Update
 from sensorfusion.errors import CheckpointError, ConfigError
+from sensorfusion.export import DOCUMENT, save_encoder
+from sensorfusion.model import Pretrainer
 
 
 def pretrain(
@@ -188,34 +192,30 @@ class PretrainRunner(Runner):  # type: ignore[misc]
         self.logger.info(f"versions: {self.versions}")
 
     def _write_encoders(self) -> None:
-        nodes = self.written["model"].get("encoders") or {}
+        """Write every encoder with its head, with the averaged weights where there are any."""
+        if not isinstance(self.model, Pretrainer):
+            return
         average = self.optim_wrapper.average
-        weights = self.model.state_dict() if average is None else average.tensors
-        for name, node in nodes.items():
-            document = {
-                "type": node["type"],
-                "arguments": {key: value for key, value in node.items() if key != "type"},
-                "unit": self._unit(name),
-                "config_sha256": fingerprint(self.written),
-                "step": self.iter,
-                "versions": self.versions,
-            }
-            tensors = state.below(f"encoders.{name}.", weights)
+        model = self.model
+        if average is not None:
+            model = copy.deepcopy(model)
+            state.restore_model(model, average.tensors, "the moving average")
+        note = {
+            "config_sha256": fingerprint(self.written),
+            "step": self.iter,
+            "versions": self.versions,
+        }
+        for name, encoder in model.encoders.items():
             path = Path(self.work_dir) / "encoders" / name
-            if not _holds(path, document):
-                write_folder(path, tensors, document, name="encoder")
-
-    def _unit(self, encoder: str) -> str | None:
-        """The unit that an encoder was trained on; None when its sensors' units differ."""
-        sensors: Mapping[str, str] = getattr(self.model, "sensors", {})
-        seen = {self.train_loop.units.get(s) for s, name in sensors.items() if name == encoder}
-        return seen.pop() if len(seen) == 1 else None
+            if not _holds(path, note):
+                head = model.heads[name] if name in model.heads else None
+                save_encoder(path, cast(Encoder, encoder), head=head, note=note)
 
 
 def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
     data, loader, seed = config["data"], config["loader"], config["seed"]
     dataset = build(data["train"], "data.train")
-    transforms = build(list(data["transforms"]), "data.transforms")
+    transforms = _flat(build(list(data["transforms"]), "data.transforms"))
     policy = Corrupt(**data["corrupt"])
     plan = Plan(
         size=len(dataset),
@@ -228,12 +228,16 @@ def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
     return Loaded(dataset, transforms, seed, policy), plan, Tally(policy, len(dataset))
 
 
-def _holds(path: Path, document: Mapping[str, Any]) -> bool:
+def _flat(transforms: Sequence[Any]) -> list[Any]:
+    """Transforms in one list; a config's entry may build several."""
+    return [t for entry in transforms for t in (entry if isinstance(entry, tuple) else (entry,))]
+
+
+def _holds(path: Path, note: Mapping[str, Any]) -> bool:
     """Whether a finished run has written this encoder already."""
     if not path.exists():
         return False
-    there = read_document(path, name="encoder")
-    return all(there.get(key) == value for key, value in document.items())
+    return bool(read_document(path, name=DOCUMENT).get("note") == note)
 
 
 class _Lock:
