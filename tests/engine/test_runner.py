@@ -164,6 +164,25 @@ def test_a_changed_number_of_ranks_is_refused_or_allowed(tmp_path):
     assert len(epoch) == len(set(epoch)) == 32  # each sample once, over both numbers of ranks
 
 
+def test_two_ranks_train_as_one(tmp_path):
+    config = toy.config(
+        model__type=toy.smooth_pretrainer,
+        model__encoders__wave__dropout=0.0,
+        model__encoders__wave__norm=False,
+        data__train__size=31,  # the last part of an epoch is uneven
+        loader__drop_last=False,
+        optimizer={"type": torch.optim.SGD, "lr": 1e-2},
+    )
+    assert processes.run(tmp_path / "one", config) == [0]
+    assert processes.run(tmp_path / "two", config, ranks=2) == [0, 0]
+    one, two = (read_folder(existing(tmp_path / name)[-1])[0] for name in ("one", "two"))
+    for name in one:
+        if not name.startswith("random/"):
+            torch.testing.assert_close(two[name], one[name], rtol=1e-5, atol=1e-6)
+    losses = [[line["loss"] for line in metrics(tmp_path / name)] for name in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
 CONFIG = """
 from engine_toy import Jitter, WaveEncoder, Waves, pretrainer
 from torch.optim import AdamW
