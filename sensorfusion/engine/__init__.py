@@ -15,7 +15,7 @@ Rules of a run:
 - The same command continues it. A finished run says so. A changed config is refused with the
   difference, unless `--allow-change KEY` names it.
 - Exit codes: 0 finished; 143 stopped by SIGTERM after a checkpoint; 1 an error of ours; 2 wrong
-  arguments. A second SIGTERM kills at once.
+  arguments; 130 Ctrl-C, without a checkpoint. A second SIGTERM kills at once.
 - Raising `train.epochs` continues on the schedule of the new limit (see `schedule`).
 - `loader.batch_size` counts the samples of all ranks together, so another number of ranks sees
   the same samples in the same steps; it has to be allowed by `--allow-change world_size`.

@@ -7,11 +7,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import engine_processes as processes
 import engine_toy as toy
 import pytest
 import torch
+from mmengine.hooks import Hook
 from safetensors.torch import save_file
 
 from sensorfusion.checkpoint import read_folder
@@ -269,3 +271,27 @@ def test_the_line():
         "step 3/10 | loss 1.5 pair.nce 1.25 | 320 samples/s | waiting 12% | 512 MiB"
         " | 2 skipped | left 1:02:03"
     )
+
+
+class Epochs(Hook):
+    """The hook points of epochs, and what mmengine's own hooks would read there."""
+
+    seen: ClassVar[list] = []
+
+    def before_train_epoch(self, runner):
+        self.seen.append(("before", runner.epoch, runner.iter))
+
+    def after_train_epoch(self, runner):
+        self.seen.append(("after", runner.epoch, runner.iter))
+        if runner.epoch == 0:
+            os.kill(os.getpid(), signal.SIGTERM)  # stops after the next step: within an epoch
+
+
+def test_hooks_see_epochs_as_in_mmengine(tmp_path):
+    config = toy.config(hooks=[{"type": Epochs}])
+    assert pretrain(config, tmp_path) == EXIT_STOPPED
+    assert pretrain(config, tmp_path) == 0
+    assert Epochs.seen == [
+        ("before", 0, 0), ("after", 0, 3), ("before", 1, 4),
+        ("before", 1, 5), ("after", 1, 7), ("before", 2, 8), ("after", 2, 11),
+    ]  # fmt: skip
