@@ -110,6 +110,7 @@ def test_defaults_are_written_out():
     ("change", "message"),
     [
         ({"train__epoch": 3}, r"train\.epoch\n.*'epochs'"),
+        ({"seed": -1}, "seed must be a whole number >= 0"),
         ({"optimiser": {}}, r"did you mean 'optimizer'"),
         ({"train__epochs": 0}, "epochs must be a whole number >= 1"),
         ({"loader__batch_size": "8"}, "batch_size must be"),
