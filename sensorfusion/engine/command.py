@@ -12,6 +12,7 @@ from sensorfusion.engine.recipe import read_recipe
 from sensorfusion.errors import SensorFusionError
 
 EXIT_ERROR = 1
+EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,3 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SensorFusionError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return EXIT_ERROR
+    except KeyboardInterrupt:
+        print("interrupted; the same command continues from the last checkpoint", file=sys.stderr)
+        return EXIT_INTERRUPTED

@@ -41,7 +41,7 @@ def read_config(path: str | Path) -> Tree:
         names = [name for name in config.to_dict() if not name.startswith("_")]
     except Exception as error:  # a config file may fail in any way that Python can
         raise ConfigError(f"{type(error).__name__}: {error}", where=str(path)) from error
-    return {name: _imported(config._cfg_dict.__getitem__, name, name) for name in names}
+    return {name: _imported(config.__getitem__, name, name) for name in names}
 
 
 def set_options(tree: Tree, options: Sequence[str]) -> Tree:

@@ -55,11 +55,14 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
         self.runner.call_hook("before_train")
         self.runner.model.train()
         with StopRequest() as request, self._workers_watched():
+            began_at = self.iter
             for minibatch in self._minibatches():
-                self._border("before_train_epoch", at=self.iter)
+                if self.iter in (began_at, self.epoch * self.plan.steps_per_epoch):
+                    self.runner.call_hook("before_train_epoch")
                 self._step(self._admitted(minibatch), request)
+                if (self.iter + 1) % self.plan.steps_per_epoch == 0:
+                    self.runner.call_hook("after_train_epoch")
                 self.iter += 1
-                self._border("after_train_epoch", at=self.iter)
                 if self.stopping:
                     break
         self.runner.call_hook("after_train")
@@ -67,13 +70,12 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
     def _step(self, batch: Batch, request: StopRequest) -> None:
         self.runner.call_hook("before_train_iter", batch_idx=self.iter, data_batch=batch)
         update: Update = self.runner.optim_wrapper
-        asked = [int(request.requested)]
         try:
-            self.outcome = update.step_on(batch, self.iter, self.max_iters, asked)
+            self.outcome = update.step_on(batch, self.iter, self.max_iters)
         except NonFiniteError as error:
             self._write_reproducer(batch, error)
             raise
-        self.stopping = bool(self.outcome.messages.any())
+        self.stopping = bool(distributed.gather(torch.tensor(request.requested)).any())
         outputs = {"loss": self.outcome.total, **self.outcome.losses}
         self.runner.call_hook(
             "after_train_iter", batch_idx=self.iter, data_batch=batch, outputs=outputs
@@ -128,10 +130,6 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
         for index in sorted(fresh):
             self.runner.logger.warning(f"corrupt sample {index} is replaced: {reasons[index]}")
         self.tally.add(int(text.partition(" ")[0]) for text in texts)
-
-    def _border(self, hook: str, *, at: int) -> None:
-        if at % self.plan.steps_per_epoch == 0:
-            self.runner.call_hook(hook)
 
     def _write_reproducer(self, batch: Batch, error: NonFiniteError) -> None:
         """`nonfinite/step_<step>_rank_<rank>.json`: all that is needed to load the batch again."""

@@ -129,6 +129,9 @@ class Recipe:
     hooks: Sequence[Mapping[str, Any]] = ()
     evaluation: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        _at_least(0, seed=self.seed)
+
 
 SECTIONS: dict[str, type[Any]] = {"data": Data, "loader": Loader, "train": Train}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,7 +31,6 @@ class Outcome:
         rate: learning rate of the first parameter group.
         gradient_norm: of the whole gradient, before clipping.
         updated: False when float16 gradients overflowed: the loss scale was lowered instead.
-        messages: [world, M] int64, what the ranks told each other in this step.
     """
 
     losses: dict[str, float]
@@ -39,7 +38,6 @@ class Outcome:
     rate: float
     gradient_norm: float
     updated: bool
-    messages: Tensor
 
 
 class Average:
@@ -96,12 +94,11 @@ class Update(OptimWrapper):  # type: ignore[misc]
                 remedy="accumulation needs a Pretrainer",
             )
 
-    def step_on(self, batch: Batch, step: int, steps: int, messages: Sequence[int] = ()) -> Outcome:
+    def step_on(self, batch: Batch, step: int, steps: int) -> Outcome:
         """Train on one batch.
 
         Args:
             batch: samples of this rank. step: from 0. steps: the limit of the run.
-            messages: numbers to tell the other ranks.
 
         Raises:
             NonFiniteError: on all ranks, before any weight is changed, when a loss or gradient
@@ -110,7 +107,7 @@ class Update(OptimWrapper):  # type: ignore[misc]
         rate = set_rate(self.optimizer, self.schedule, step, steps)
         self.optimizer.zero_grad(set_to_none=True)
         losses = self._backward(batch)
-        told = self._agree(losses, batch, messages)
+        self._require_finite(losses, batch)
         distributed.sum_gradients(self.model.parameters())
         norm, updated = self._apply()
         distributed.average_batch_statistics(self.model)
@@ -120,7 +117,7 @@ class Update(OptimWrapper):  # type: ignore[misc]
             if self.average is not None:
                 self.average.follow(self.model)
         values = {name: float(value.detach()) for name, value in losses.items()}
-        return Outcome(values, sum(values.values()), rate, norm, updated, told)
+        return Outcome(values, sum(values.values()), rate, norm, updated)
 
     def _backward(self, batch: Batch) -> dict[str, Tensor]:
         def run(total: Tensor) -> None:
@@ -137,14 +134,12 @@ class Update(OptimWrapper):  # type: ignore[misc]
             run(total)
         return losses
 
-    def _agree(self, losses: Mapping[str, Tensor], batch: Batch, messages: Sequence[int]) -> Tensor:
-        """Exchange messages; stop all ranks together when one has a non-finite value."""
+    def _require_finite(self, losses: Mapping[str, Tensor], batch: Batch) -> None:
+        """Stop all ranks together when one has a non-finite value."""
         bad = [name for name, value in losses.items() if not torch.isfinite(value.detach()).all()]
         bad_gradients = [] if self.scaler.is_enabled() else self._bad_gradients()
-        told = distributed.gather(torch.tensor([bool(bad), bool(bad_gradients), *messages]))
-        if told[:, :2].any():
+        if distributed.gather(torch.tensor(bool(bad or bad_gradients))).any():
             self._stop(bad, bad_gradients, batch)
-        return told[:, 2:]
 
     def _bad_gradients(self) -> list[str]:
         named = [(n, p.grad) for n, p in self.model.named_parameters() if p.grad is not None]

@@ -110,6 +110,7 @@ def test_defaults_are_written_out():
     ("change", "message"),
     [
         ({"train__epoch": 3}, r"train\.epoch\n.*'epochs'"),
+        ({"seed": -1}, "seed must be a whole number >= 0"),
         ({"optimiser": {}}, r"did you mean 'optimizer'"),
         ({"train__epochs": 0}, "epochs must be a whole number >= 1"),
         ({"loader__batch_size": "8"}, "batch_size must be"),
@@ -147,6 +148,20 @@ def test_a_config_file(tmp_path):
     assert tree["model"]["encoders"]["wave"] == {"type": toy.WaveEncoder, "width": 8}
     assert tree["data"]["transforms"] == [{"type": toy.Jitter}]
     assert (tree["train"]["epochs"], tree["data"]["train"]["missing"]) == (4, 2)
+
+
+def test_a_config_may_build_on_another(tmp_path):
+    (tmp_path / "small.py").write_text(CONFIG)
+    (tmp_path / "long.py").write_text(
+        "from mmengine.config import read_base\n"
+        "with read_base():\n    from .small import *\n"
+        "train.update(epochs=7)\n"
+        "model['encoders']['wave'].update(dropout=0.5)\n"
+    )
+    tree = read_recipe(tmp_path / "long.py")
+    assert tree["train"]["epochs"] == 7
+    wave = {"type": toy.WaveEncoder, "width": 8, "dropout": 0.5}
+    assert tree["model"] == {"type": toy.pretrainer, "encoders": {"wave": wave}}
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import engine_processes as processes
 import engine_toy as toy
 import pytest
 import torch
+from mmengine.hooks import Hook
 from safetensors.torch import save_file
 
 from sensorfusion.checkpoint import read_folder
@@ -164,6 +166,25 @@ def test_a_changed_number_of_ranks_is_refused_or_allowed(tmp_path):
     assert len(epoch) == len(set(epoch)) == 32  # each sample once, over both numbers of ranks
 
 
+def test_two_ranks_train_as_one(tmp_path):
+    config = toy.config(
+        model__type=toy.smooth_pretrainer,
+        model__encoders__wave__dropout=0.0,
+        model__encoders__wave__norm=False,
+        data__train__size=31,  # the last part of an epoch is uneven
+        loader__drop_last=False,
+        optimizer={"type": torch.optim.SGD, "lr": 1e-2},
+    )
+    assert processes.run(tmp_path / "one", config) == [0]
+    assert processes.run(tmp_path / "two", config, ranks=2) == [0, 0]
+    one, two = (read_folder(existing(tmp_path / name)[-1])[0] for name in ("one", "two"))
+    for name in one:
+        if not name.startswith("random/"):
+            torch.testing.assert_close(two[name], one[name], rtol=1e-5, atol=1e-6)
+    losses = [[line["loss"] for line in metrics(tmp_path / name)] for name in ("one", "two")]
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+
+
 CONFIG = """
 from engine_toy import Jitter, WaveEncoder, Waves, pretrainer
 from torch.optim import AdamW
@@ -250,3 +271,27 @@ def test_the_line():
         "step 3/10 | loss 1.5 pair.nce 1.25 | 320 samples/s | waiting 12% | 512 MiB"
         " | 2 skipped | left 1:02:03"
     )
+
+
+class Epochs(Hook):
+    """The hook points of epochs, and what mmengine's own hooks would read there."""
+
+    seen: ClassVar[list] = []
+
+    def before_train_epoch(self, runner):
+        self.seen.append(("before", runner.epoch, runner.iter))
+
+    def after_train_epoch(self, runner):
+        self.seen.append(("after", runner.epoch, runner.iter))
+        if runner.epoch == 0:
+            os.kill(os.getpid(), signal.SIGTERM)  # stops after the next step: within an epoch
+
+
+def test_hooks_see_epochs_as_in_mmengine(tmp_path):
+    config = toy.config(hooks=[{"type": Epochs}])
+    assert pretrain(config, tmp_path) == EXIT_STOPPED
+    assert pretrain(config, tmp_path) == 0
+    assert Epochs.seen == [
+        ("before", 0, 0), ("after", 0, 3), ("before", 1, 4),
+        ("before", 1, 5), ("after", 1, 7), ("before", 2, 8), ("after", 2, 11),
+    ]  # fmt: skip
