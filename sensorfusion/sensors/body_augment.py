@@ -86,7 +86,9 @@ class TurnBody(Augmentation[SkeletonWindow, Array]):
         yaw = np.deg2rad(generator.uniform(-self.yaw, self.yaw))
         tilt = np.deg2rad(generator.normal(0.0, self.tilt))
         axis_3 = generator.standard_normal(3)
-        turned: Array = rotation_about(np.array([0.0, 1.0, 0.0]), yaw) @ rotation_about(axis_3, tilt)
+        turned: Array = rotation_about(np.array([0.0, 1.0, 0.0]), yaw) @ rotation_about(
+            axis_3, tilt
+        )
         return turned
 
     def apply(self, reading: SkeletonWindow, draw: Array) -> SkeletonWindow:
