@@ -115,4 +115,18 @@ evaluation = dict(
         ],
     ),
     augment=[*_skeleton, *_imu],
+    settings=dict(
+        copies=8,
+        fusion=dict(
+            epochs=40,
+            learning_rate=2e-3,
+            schedule="cosine",
+            warmup_epochs=4,
+            weight_decay=1e-2,
+            input_dropout=0.2,
+            dropout=0.5,
+            label_smoothing=0.1,
+            standardise=True,
+        ),
+    ),
 )
