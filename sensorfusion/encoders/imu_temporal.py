@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from sensorfusion.encoders.encoder import Encoder
-from sensorfusion.encoders.residual_trunk import ResidualTrunk, gaussian_smoother
+from sensorfusion.encoders.readout import floating, require_shape
+from sensorfusion.encoders.residual_trunk import ResidualTrunk, TrunkReadout, gaussian_smoother
 from sensorfusion.sample import Features, SensorBatch
 from sensorfusion.sensors.imu import ImuWindow
 
@@ -25,8 +26,10 @@ class ImuTemporal(Encoder):
 
     Args:
         units: units that it accepts.
-        channels: of the trunk's first blocks; tokens have 20 times as many values, those of
-            the last block at the end.
+        rows: T, the rows of a window.
+        channels: of the trunk's first blocks; "blocks" tokens have 20 times as many values,
+            the last half of them from the last block.
+        readout: see `ResidualTrunk.read`.
         rate_scale: angular rates are divided by it before energies are taken, so that both
             kinds of energy exceed the constant under the logarithm alike.
     """
@@ -34,21 +37,29 @@ class ImuTemporal(Encoder):
     reading = ImuWindow
 
     def __init__(
-        self, *, units: Sequence[str], channels: int = 64, rate_scale: float = 150.0
+        self,
+        *,
+        units: Sequence[str],
+        rows: int = 128,
+        channels: int = 64,
+        rate_scale: float = 150.0,
+        readout: TrunkReadout = "blocks",
     ) -> None:
         super().__init__()
-        self.units, self.channels, self.rate_scale = tuple(units), channels, rate_scale
+        self.units, self.rows = tuple(units), rows
+        self.channels, self.rate_scale = channels, rate_scale
+        self.readout: TrunkReadout = readout
         self.trunk = ResidualTrunk(GROUPS, channels, kernel=11, stride=4)
-        self.width = self.trunk.width
+        self.width = self.trunk.width_of(readout, rows)
 
     def forward(self, batch: SensorBatch) -> Features:
-        """Tokens [P, 20 * channels]; the grid is the last block's, [P, 2 * channels, T / 16]."""
+        """Features; the grid is the last block's, [P, 2 * channels, T / 16]."""
         batch.require(ImuWindow, *self.units)
-        dtype = self.trunk.dtype
-        rate = batch.values["angular_rate"].to(dtype) / self.rate_scale
-        both = torch.cat([batch.values["acceleration"].to(dtype), rate], dim=2)
-        tokens, grid = self.trunk(_channels(both))
-        return Features.one_per_reading(tokens, batch, grid)
+        acceleration, rate = batch.values["acceleration"], batch.values["angular_rate"]
+        require_shape(acceleration, (self.rows, 3), self)
+        scaled = floating(rate, self) / self.rate_scale
+        both = torch.cat([floating(acceleration, self), scaled], dim=2)
+        return self.trunk.read(_channels(both), batch, self.readout)
 
 
 def _channels(values_PT6: Tensor) -> Tensor:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool1d, relu
 
 from sensorfusion.encoders.norms import PresentBatchNorm1d
+from sensorfusion.encoders.readout import Readout, read_out, width_of
+from sensorfusion.sample import Features, SensorBatch
+
+TrunkReadout = Readout | Literal["blocks"]
 
 SEGMENTS = 4  # a block is pooled as the means of so many parts of the window, and its maximum
 
@@ -80,13 +85,25 @@ class ResidualTrunk(nn.Module):
                 ResidualBlock(width, 2 * width, kernel=3, stride=2),
             ]
         )
-        self.last = (SEGMENTS + 1) * 2 * width  # width of the last block's share of a token
-        self.width = self.last + 2 * (SEGMENTS + 1) * width
+        self.blocks_width, self.stride = width, 4 * stride
+        self.width = 4 * (SEGMENTS + 1) * width
 
-    @property
-    def dtype(self) -> torch.dtype:
-        """Type of the weights."""
-        return next(self.parameters()).dtype
+    def width_of(self, readout: TrunkReadout, rows: int) -> int:
+        """D of the tokens that `read` gives for windows of `rows` rows."""
+        if readout == "blocks":
+            return self.width
+        return width_of(readout, 2 * self.blocks_width, -(-rows // self.stride))
+
+    def read(self, values_PCT: Tensor, batch: SensorBatch, readout: TrunkReadout) -> Features:
+        """Features of the readings whose channels are `values_PCT`.
+
+        "blocks" is one token per reading with what all blocks saw, pooled, the last block's
+        share at the end; for the others see `read_out`.
+        """
+        tokens, grid = self(values_PCT)
+        if readout == "blocks":
+            return Features.one_per_reading(tokens, batch, grid)
+        return read_out(grid, batch, readout, rows=(values_PCT.shape[2], 0.0, float(self.stride)))
 
     def forward(self, values_PCT: Tensor) -> tuple[Tensor, Tensor]:
         """[P, C, T] -> tokens [P, width], earlier blocks first, and the last grid [P, 2 w, T']."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from sensorfusion.encoders.encoder import Encoder
-from sensorfusion.encoders.residual_trunk import ResidualTrunk
-from sensorfusion.errors import ConfigError
+from sensorfusion.encoders.readout import floating, require_shape
+from sensorfusion.encoders.residual_trunk import ResidualTrunk, TrunkReadout
 from sensorfusion.sample import Features, SensorBatch
 from sensorfusion.sensors.skeleton import KINECT_V1, SkeletonWindow
 
@@ -25,33 +25,39 @@ class SkeletonTemporal(Encoder):
 
     Args:
         units: units of the joints that it accepts, e.g. ("torso lengths",).
-        channels: of the trunk's first blocks; tokens have 20 times as many values, those of
-            the last block, the last 10 * channels.
+        rows: T, the rows of a window.
+        channels: of the trunk's first blocks; "blocks" tokens have 20 times as many values,
+            the last half of them from the last block.
+        readout: see `ResidualTrunk.read`.
     """
 
     reading = SkeletonWindow
 
-    def __init__(self, *, units: Sequence[str], channels: int = 64) -> None:
+    def __init__(
+        self,
+        *,
+        units: Sequence[str],
+        rows: int = 48,
+        channels: int = 64,
+        readout: TrunkReadout = "blocks",
+    ) -> None:
         super().__init__()
-        self.units, self.channels = tuple(units), channels
+        self.units, self.rows, self.channels = tuple(units), rows, channels
+        self.readout: TrunkReadout = readout
         joints, arms = 3 * len(KINECT_V1), 3 * (2 * len(ARM) + 1)
         self.trunk = ResidualTrunk((joints, joints, arms, arms), channels, kernel=5, stride=2)
-        self.width = self.trunk.width
+        self.width = self.trunk.width_of(readout, rows)
 
     def forward(self, batch: SensorBatch) -> Features:
-        """Tokens [P, 20 * channels]; the grid is the last block's, [P, 2 * channels, T / 8]."""
+        """Features; the grid is the last block's, [P, 2 * channels, T / 8]."""
         batch.require(SkeletonWindow, *self.units)
-        tokens, grid = self.trunk(_channels(batch.values["joints"].to(self.trunk.dtype)))
-        return Features.one_per_reading(tokens, batch, grid)
+        joints = batch.values["joints"]
+        require_shape(joints, (self.rows, len(KINECT_V1), 3), self)
+        return self.trunk.read(_channels(floating(joints, self)), batch, self.readout)
 
 
 def _channels(joints_PTJ3: Tensor) -> Tensor:
     """[P, C, T]: positions, their velocities, arms, their velocities."""
-    if joints_PTJ3.shape[2] != len(KINECT_V1):
-        raise ConfigError(
-            f"skeletons of {joints_PTJ3.shape[2]} joints",
-            remedy=f"this encoder is for the {len(KINECT_V1)} joints of Kinect v1",
-        )
     root = joints_PTJ3[:, :, KINECT_V1.root]
     others = [j for j in range(len(KINECT_V1)) if j != KINECT_V1.root]
     body = (joints_PTJ3[:, :, others] - root[:, :, None]).flatten(2)

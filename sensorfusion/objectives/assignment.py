@@ -29,6 +29,9 @@ class AssignedAcross(nn.Module, Positives):
         group: key of the groups, e.g. "keys.subject"; at most `groups` different ones.
         start, every: applications of the term before the first assignment, and between two.
         momentum: share of the old embedding that a new one leaves in the memory.
+
+    Raises:
+        ConfigError: in use, when the data set is longer than the memory or has more groups.
     """
 
     memory: Tensor
@@ -55,7 +58,7 @@ class AssignedAcross(nn.Module, Positives):
 
     def forward(self, relation: Relation) -> Weights:
         """Weight 1 for the own moment in other streams and for partners in all streams."""
-        number = relation.pooled.keys["index"]
+        number = self._numbers(relation.pooled)
         rows = number[relation.row_id]
         partners_RG = self.partners[rows]
         wanted = partners_RG if relation.intra else torch.cat([rows[:, None], partners_RG], 1)
@@ -69,18 +72,8 @@ class AssignedAcross(nn.Module, Positives):
 
     @torch.no_grad()
     def observe(self, pooled: Pooled, streams: tuple[str, ...], step: int) -> None:
-        """Take up a batch's embeddings (of all ranks), and assign anew when it is time.
-
-        Raises:
-            ConfigError: when the data set is longer than the memory.
-        """
-        number = pooled.keys["index"]
-        if len(number) and int(number.max()) >= len(self.memory):
-            raise ConfigError(
-                f"sample {int(number.max())} is beyond a memory of {len(self.memory)}",
-                where="AssignedAcross",
-                remedy="set `size` to the length of the data set",
-            )
+        """Take up a batch's embeddings (of all ranks), and assign anew when it is time."""
+        number = self._numbers(pooled)
         new = torch.stack([normalize(pooled.columns[s], dim=1) for s in streams]).sum(0)
         seen = torch.stack([pooled.present[s] for s in streams]).any(0)
         number, new = number[seen], normalize(new[seen], dim=1).to(self.memory.dtype)
@@ -91,6 +84,17 @@ class AssignedAcross(nn.Module, Positives):
         self.members[number] = pooled.keys[self.group][seen]
         if step >= self.start and (step - self.start) % self.every == 0:
             self._assign()
+
+    def _numbers(self, pooled: Pooled) -> Tensor:
+        """Positions in the data set of all ids."""
+        number: Tensor = pooled.keys["index"]
+        if len(number) and int(number.max()) >= len(self.memory):
+            raise ConfigError(
+                f"sample {int(number.max())} is beyond a memory of {len(self.memory)}",
+                where="AssignedAcross",
+                remedy="set `size` to the length of the data set",
+            )
+        return number
 
     def _assign(self) -> None:
         from scipy.optimize import linear_sum_assignment
