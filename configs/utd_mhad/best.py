@@ -76,7 +76,7 @@ model = dict(
                 layout=joint,
                 temperature=0.1,
                 normaliser="own",
-                positives=dict(type=AssignedAcross, size=861, start=32, every=8),
+                positives=dict(type=AssignedAcross, size=861, start=60, every=8),
                 negatives=dict(
                     type=Others, factors=(dict(type=ByKey, key="keys.subject", other=0.0),)
                 ),
@@ -101,16 +101,17 @@ data = dict(
     ],
 )
 loader = dict(batch_size=162, drop_last=False)
-optimizer = dict(type=AdamW, lr=3e-3, weight_decay=1e-3)
-schedule = dict(type=Cosine, warmup_steps=8)
-train = dict(epochs=40)
+optimizer = dict(type=AdamW, lr=3e-3, betas=(0.85, 0.999), weight_decay=1e-3)
+schedule = dict(type=Cosine, warmup_steps=16)
+train = dict(epochs=100)
 evaluation = dict(
     data=dict(
         type=Cached,
         dataset=dict(type=UtdMhad, subjects=(1, 3, 5), sensors=("imu", "skeleton")),
         transforms=[
             *_prepare,
-            dict(type=Resample, sensors=("skeleton",), steps=48, method="linear", smooth=0.35),
+            dict(type=Resample, sensors=("skeleton",), steps=64, method="linear", smooth=0.35),
+            dict(type=Resample, sensors=("skeleton",), steps=48, method="linear"),
             dict(type=Resample, sensors=("imu",), steps=128, method="linear", smooth=0.35),
         ],
     ),
