@@ -51,7 +51,8 @@ class CropWarp(Augmentation[Reading, Positions]):
         arrays: dict[str, Any] = {n: rows_at(getattr(reading, n), draw) for n in reading.ARRAYS}
         times = reading.clock.times_T
         between = np.interp(np.linspace(draw[0], draw[-1], len(draw)), np.arange(len(times)), times)
-        clock = Clock(reading.clock.kind, between.astype(times.dtype))
+        whole = times.dtype == np.int64  # nanoseconds
+        clock = Clock(reading.clock.kind, between.astype(np.int64) if whole else between)
         return reading.replace(clock=clock, **arrays)
 
 
