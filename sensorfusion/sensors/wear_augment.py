@@ -74,7 +74,7 @@ class OffsetImu(Augmentation[ImuWindow, Array]):
 
     def draw(self, reading: ImuWindow, generator: np.random.Generator) -> Array:
         """Biases [6]."""
-        return generator.normal(0.0, np.repeat(self.sigma, 3))
+        return np.asarray(generator.standard_normal(6) * np.repeat(self.sigma, 3))
 
     def apply(self, reading: ImuWindow, draw: Array) -> ImuWindow:
         return reading.with_channels(reading.channels + draw)

@@ -46,7 +46,7 @@ REQUIRED = {
         "JitterImu": (1.0, 1.0),
         "JitterSkeleton": 0.1,
         "NoiseImage": 5.0,
-        "OffsetImu": (1.0, 0.1),
+        "OffsetImu": (0.1, 1.0),
     },
     "steps": 8,
     "size": (6, 8),
