@@ -15,7 +15,7 @@ from sensorfusion.export import save_encoder
 from sensorfusion.fusion.attention import AttentionFusion
 from sensorfusion.matching.moments import Moments
 from sensorfusion.model import Pretrainer, Weighted
-from sensorfusion.objectives.teacher import Teacher
+from sensorfusion.objectives.teacher import Teacher, frozen
 from sensorfusion.objectives.term import Term
 from sensorfusion.sample import Batch, Frame, Sample
 from sensorfusion.sensors.imu import ImuWindow
@@ -241,7 +241,7 @@ def test_a_frozen_teacher_of_a_saved_encoder(tmp_path) -> None:
     given = batch(("imu",), ("skeleton",), ("imu", "skeleton"))
     expected = saved.eval()(given["imu"]).tokens
     for project, tokens in ((False, expected), (True, head.eval()(expected))):
-        teacher = Teacher.frozen(tmp_path / "imu", project=project)
+        teacher = frozen(tmp_path / "imu", project=project)
         whole = model(teachers={"imu": teacher}).train()
         torch.testing.assert_close(whole.taught(given)["teacher.imu"].tokens, tokens)
         whole(given)
@@ -254,10 +254,10 @@ def test_a_frozen_teacher_of_a_saved_encoder(tmp_path) -> None:
 def test_a_frozen_teacher_needs_its_encoder(tmp_path) -> None:
     for path in (None, tmp_path / "absent"):
         with pytest.raises(ConfigError, match=r"model\.teachers\.<name>\.path="):
-            Teacher.frozen(path)
+            frozen(path)
     save_encoder(tmp_path / "imu", build_small(ImuResidual))
     with pytest.raises(ConfigError, match="without a projection head"):
-        Teacher.frozen(tmp_path / "imu", project=True)
+        frozen(tmp_path / "imu", project=True)
 
 
 def test_a_sensor_with_an_unknown_encoder() -> None:

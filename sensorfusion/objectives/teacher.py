@@ -19,7 +19,7 @@ class Teacher(nn.Module):
     """An encoder, with its head if it has one, that is never trained by gradient.
 
     Always in evaluation mode: batch statistics of the student's data do not enter it. A config
-    writes `type=Teacher.following` or `type=Teacher.frozen`.
+    writes `type=Teacher.following` or `type=frozen`.
 
     Args:
         encoder: reading -> Features. head: applied to its tokens, or None.
@@ -52,36 +52,6 @@ class Teacher(nn.Module):
             encoder, head: the student's, or others of the same architecture. momentum: see above.
         """
         return cls(copy.deepcopy(encoder), copy.deepcopy(head), momentum=momentum)
-
-    @classmethod
-    def frozen(cls, path: str | Path | None = None, *, project: bool = False) -> Teacher:
-        """A pretrained encoder that stays as it is.
-
-        Args:
-            path: the folder that a run or `save_encoder` wrote, e.g. `work_dirs/x/encoders/imu`.
-            project: apply the projection head that was saved with it.
-
-        Raises:
-            ConfigError: when there is no such folder, or no head in it.
-            CheckpointError: when it is damaged.
-        """
-        if path is None or not Path(path).is_dir():
-            raise ConfigError(
-                "a frozen teacher without the encoder that it is to be"
-                if path is None
-                else "the folder of a frozen teacher's encoder does not exist",
-                where="" if path is None else str(path),
-                remedy="pretrain it first, then give its folder of encoders/ in the work folder:"
-                " --cfg-options model.teachers.<name>.path=FOLDER",
-            )
-        loaded = load_encoder(path)
-        if project and loaded.head is None:
-            raise ConfigError(
-                "this encoder was saved without a projection head",
-                where=str(path),
-                remedy="leave out `project`",
-            )
-        return cls(loaded.encoder, loaded.head if project else None)
 
     @property
     def width(self) -> int:
@@ -121,6 +91,34 @@ class Teacher(nn.Module):
         for mine, theirs in ((self.encoder, encoder), (self.head, head)):
             if mine is not None and theirs is not None:
                 _move(mine, theirs, self.momentum)
+
+
+def frozen(path: str | Path | None = None, *, project: bool = False) -> Teacher:
+    """A teacher that is a pretrained encoder and stays as it is.
+
+    Args:
+        path: the folder that a run wrote, `work_dirs/<config>/encoders/<name>`, or `save_encoder`.
+        project: apply the projection head that was saved with it.
+
+    Raises:
+        ConfigError: when there is no such folder, or no head in it.
+        CheckpointError: when it is damaged.
+    """
+    if path is None or not Path(path).is_dir():
+        raise ConfigError(
+            "a frozen teacher without a `path`" if path is None else "no such folder",
+            where="" if path is None else str(path),
+            remedy="pretrain the teacher first, then give its folder of encoders/ in the work"
+            " folder: --cfg-options model.teachers.<name>.path=FOLDER",
+        )
+    loaded = load_encoder(path)
+    if project and loaded.head is None:
+        raise ConfigError(
+            "this encoder was saved without a projection head",
+            where=str(path),
+            remedy="leave out `project`",
+        )
+    return Teacher(loaded.encoder, loaded.head if project else None)
 
 
 def _copy(teacher: nn.Module, student: nn.Module | None, what: str) -> None:

@@ -164,20 +164,20 @@ def test_a_config_may_build_on_another(tmp_path):
     assert tree["model"] == {"type": toy.pretrainer, "encoders": {"wave": wave}}
 
 
-def test_a_classmethod_may_be_the_type(tmp_path):
+def test_a_function_may_be_the_type(tmp_path):
     """A frozen teacher whose folder is given on the command line."""
     (tmp_path / "taught.py").write_text(
         CONFIG
-        + "from sensorfusion.objectives.teacher import Teacher\n"
-        + "model.update(teachers=dict(wave=dict(type=Teacher.frozen)))\n"
+        + "from sensorfusion.objectives.teacher import frozen\n"
+        + "model.update(teachers=dict(wave=dict(type=frozen)))\n"
     )
     tree = read_recipe(tmp_path / "taught.py", ["model.teachers.wave.path=runs/x/encoders/wave"])
     teacher = record(tree)["model"]["teachers"]["wave"]
     assert teacher == {
-        "type": "sensorfusion.objectives.teacher:Teacher.frozen",
+        "type": "sensorfusion.objectives.teacher:frozen",
         "path": "runs/x/encoders/wave",
     }
-    with pytest.raises(ConfigError, match=r"(?s)does not exist.*model\.teachers\.wave.*pretrain"):
+    with pytest.raises(ConfigError, match=r"(?s)no such folder.*model\.teachers\.wave.*pretrain"):
         configs.build(tree["model"], "model")
 
 

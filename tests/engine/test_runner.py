@@ -224,6 +224,20 @@ def end_of(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+@pytest.mark.parametrize(
+    ("config", "work_dir"),
+    [
+        ("configs/utd_mhad/cmc.py", "work_dirs/utd_mhad/cmc"),
+        ("/configs/a/configs/b/c.d.py", "work_dirs/b/c.d"),
+        ("./configs/x.py", "work_dirs/x"),
+        ("elsewhere/utd_mhad/cmc.py", "work_dirs/cmc"),
+        ("a/configs.py", "work_dirs/configs"),
+    ],
+)
+def test_the_work_folder_follows_the_config(config, work_dir):
+    assert command.default_work_dir(config) == Path(work_dir)
+
+
 def test_the_command(tmp_path):
     (tmp_path / "small.py").write_text(CONFIG)
     work_dir = tmp_path / "work_dirs" / "small"
