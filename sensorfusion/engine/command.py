@@ -23,9 +23,7 @@ def parser() -> argparse.ArgumentParser:
         " after writing a checkpoint, 1 one of our errors."
     )
     made.add_argument("config", help="a config file, e.g. configs/utd_mhad/cmc.py")
-    made.add_argument(
-        "--work-dir", help="all output; default work_dirs/<path of the config in configs/>"
-    )
+    made.add_argument("--work-dir", help="all output; default work_dirs/<config below configs/>")
     made.add_argument("--data-root", help="folder of data sets, in place of $SENSORFUSION_DATA")
     made.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
     made.add_argument(
