@@ -137,23 +137,33 @@ def save_encoder(
         ConfigError: when it names no units, or could not be built again from its arguments.
         CheckpointError: when the folder cannot be written.
     """
-    if not encoder.units:
-        raise ConfigError(
-            f"{type(encoder).__name__} does not say which units it was trained on",
-            where=str(path),
-            remedy="build it with the `units` of its readings",
-        )
+    document = describe_encoder(encoder, head)
     tensors = dict(encoder.state_dict())
     if head is not None:
         tensors |= {_HEAD + key: tensor for key, tensor in head.state_dict().items()}
-    document = describe(encoder) | {
-        "head": None if head is None else describe(head),
-        "units": list(encoder.units),
+    document |= {
         "reading": encoder.reading.__name__,
         "package": sensorfusion.__version__,
         "note": dict(note or {}),
     }
     write_folder(path, tensors, document, name=DOCUMENT)
+
+
+def describe_encoder(encoder: Encoder, head: nn.Module | None = None) -> dict[str, Any]:
+    """What is written about an encoder; raises before a training what `save_encoder` would after.
+
+    Raises:
+        ConfigError: when it names no units, or could not be built again from its arguments.
+    """
+    if not encoder.units:
+        raise ConfigError(
+            f"{type(encoder).__name__} does not say which units it was trained on",
+            remedy="build it with the `units` of its readings",
+        )
+    return describe(encoder) | {
+        "head": None if head is None else describe(head),
+        "units": list(encoder.units),
+    }
 
 
 def load_encoder(path: str | Path, *, types: Sequence[type[nn.Module]] = ()) -> PretrainedEncoder:

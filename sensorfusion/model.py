@@ -43,7 +43,10 @@ class Pretrainer(nn.Module):
         heads: encoder or fusion name -> projection head, applied to tokens [N, D] -> [N, D'].
         fusions: joint stream name -> module, in the order in which they are computed.
         teachers: encoder name -> teacher; it gives the streams `teacher.<sensor>` of each sensor
-            that uses the encoder.
+            that uses the encoder. One that follows starts from the weights of its student.
+
+    Raises:
+        ConfigError: for a sensor or teacher of an unknown encoder, or a teacher that cannot follow.
     """
 
     def __init__(
@@ -57,12 +60,8 @@ class Pretrainer(nn.Module):
         teachers: Mapping[str, Teacher] | None = None,
     ) -> None:
         super().__init__()
-        unknown = {sensor: name for sensor, name in sensors.items() if name not in encoders}
-        if unknown:
-            raise ConfigError(
-                f"sensors name encoders that do not exist: {unknown}",
-                remedy=f"use one of {sorted(encoders)}",
-            )
+        _require_encoders(encoders, {f"sensor {s!r}": name for s, name in sensors.items()})
+        _require_encoders(encoders, {f"teacher {name!r}": name for name in teachers or {}})
         self.encoders = nn.ModuleDict(encoders)
         self.heads = nn.ModuleDict(heads or {})
         self.fusions = nn.ModuleDict(fusions or {})
@@ -71,6 +70,8 @@ class Pretrainer(nn.Module):
         self.matchings = {name: entry.matching for name, entry in terms.items()}
         self.weights = {name: entry.weight for name, entry in terms.items()}
         self.sensors = dict(sensors)
+        for name, teacher in self.teachers.items():
+            cast(Teacher, teacher).begin(self.encoders[name], self._head(name))
 
     def encode(self, batch: Batch) -> dict[str, Features]:
         """Features of every sensor and joint stream, before projection."""
@@ -123,8 +124,7 @@ class Pretrainer(nn.Module):
         if len(readings):
             features: Features = encoder(readings)
             return features
-        width = _width(self.encoders[self.sensors[sensor]])
-        return Features.empty(len(batch), width, like=next(self.parameters()))
+        return Features.empty(len(batch), _width(encoder), like=next(self.parameters()))
 
     def _project(self, stream: str, features: Features) -> Features:
         head = self._head(self.sensors.get(stream, stream))
@@ -136,6 +136,14 @@ class Pretrainer(nn.Module):
 
     def _head(self, name: str) -> nn.Module | None:
         return self.heads[name] if name in self.heads else None
+
+
+def _require_encoders(known: Mapping[str, Encoder], wanted: Mapping[str, str]) -> None:
+    unknown = {who: name for who, name in wanted.items() if name not in known}
+    if unknown:
+        raise ConfigError(
+            f"encoders that do not exist: {unknown}", remedy=f"use one of {sorted(known)}"
+        )
 
 
 def targets_of(batch: Batch) -> dict[str, Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from encoder_cases import build_small, reading
 from torch import nn
 
 from sensorfusion.collate import collate
@@ -12,14 +11,16 @@ from sensorfusion.encoders.heads import Projection
 from sensorfusion.encoders.imu_residual import ImuResidual
 from sensorfusion.encoders.skeleton_graph import SkeletonGraph
 from sensorfusion.errors import ConfigError
+from sensorfusion.export import save_encoder
 from sensorfusion.fusion.attention import AttentionFusion
 from sensorfusion.matching.moments import Moments
 from sensorfusion.model import Pretrainer, Weighted
-from sensorfusion.objectives.teacher import Teacher
+from sensorfusion.objectives.teacher import Teacher, frozen
 from sensorfusion.objectives.term import Term
 from sensorfusion.sample import Batch, Frame, Sample
 from sensorfusion.sensors.imu import ImuWindow
 from sensorfusion.sensors.skeleton import SkeletonWindow
+from tests.encoder_cases import build_small, reading
 
 KINDS = {"imu": ImuWindow, "imu_view2": ImuWindow, "skeleton": SkeletonWindow}
 EVERYTHING = ("imu", "imu_view2", "skeleton")
@@ -35,7 +36,7 @@ class Spread(Term):
         self.seen: dict = {}
 
     def forward(self, features, correspondence, targets):
-        self.seen = dict(targets)
+        self.seen = {**features, **targets}
         pooled, present = correspondence.pool(features), correspondence.present[..., None]
         count = present.sum(1).clamp(min=1)
         mean = (pooled * present).sum(1) / count
@@ -199,6 +200,72 @@ def test_teachers_give_targets_and_follow() -> None:
     assert whole.terms["cross"].steps == 1
 
 
+def test_a_following_teacher_begins_as_its_student() -> None:
+    """As from a config, which builds the teacher's encoder and head a second time."""
+    heads = {name: Projection(16, 8, 4) for name in ("imu", "skeleton", "joint")}
+    teacher = Teacher.following(build_small(ImuResidual), Projection(16, 8, 4))
+    whole = model(teachers={"imu": teacher}, heads=heads)
+    pairs = [(teacher.encoder, whole.encoders["imu"]), (teacher.head, whole.heads["imu"])]
+    for mine, theirs in pairs:
+        for name, value in theirs.state_dict().items():
+            assert torch.equal(mine.state_dict()[name], value)
+            assert mine.state_dict()[name].data_ptr() != value.data_ptr()
+    given = batch(("imu",), ("imu", "skeleton"))
+    whole.eval()
+    taught, own = whole.taught(given), whole.project(whole.encode(given))
+    torch.testing.assert_close(taught["teacher.imu"].tokens, own["imu"].tokens)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "message"),
+    [
+        ({"imu": lambda: Teacher.following(build_small(SkeletonGraph))}, "another encoder"),
+        (
+            {"joint": lambda: Teacher.following(build_small(ImuResidual))},
+            r"encoders that do not exist(?s:.*)joint",
+        ),
+        (
+            {"imu": lambda: Teacher.following(build_small(ImuResidual), Projection(16, 8, 5))},
+            "another head",
+        ),
+    ],
+)
+def test_teachers_that_cannot_follow(teacher, message) -> None:
+    with pytest.raises(ConfigError, match=message):
+        model(teachers={name: make() for name, make in teacher.items()})
+
+
+def test_a_frozen_teacher_of_a_saved_encoder(tmp_path) -> None:
+    saved, head = build_small(ImuResidual), Projection(16, 8, 6)
+    save_encoder(tmp_path / "imu", saved, head=head)
+    given = batch(("imu",), ("skeleton",), ("imu", "skeleton"))
+    expected = saved.eval()(given["imu"]).tokens
+    for project, tokens in ((False, expected), (True, head.eval()(expected))):
+        teacher = frozen(tmp_path / "imu", project=project)
+        whole = model(teachers={"imu": teacher}).train()
+        torch.testing.assert_close(whole.taught(given)["teacher.imu"].tokens, tokens)
+        whole(given)
+        whole.after_step()
+        torch.testing.assert_close(whole.taught(given)["teacher.imu"].tokens, tokens)
+        nobody = whole.taught(batch(("skeleton",)))["teacher.imu"].tokens
+        assert nobody.shape == (0, tokens.shape[1])
+
+
+def test_a_frozen_teacher_needs_its_encoder(tmp_path) -> None:
+    for path in (None, tmp_path / "absent"):
+        with pytest.raises(ConfigError, match=r"model\.teachers\.<name>\.path="):
+            frozen(path)
+    save_encoder(tmp_path / "imu", build_small(ImuResidual))
+    with pytest.raises(ConfigError, match="without a projection head"):
+        frozen(tmp_path / "imu", project=True)
+
+
 def test_a_sensor_with_an_unknown_encoder() -> None:
     with pytest.raises(ConfigError, match="radar"):
         model(sensors={"imu": "radar"})
+
+
+def test_a_matching_of_an_unknown_sensor() -> None:
+    whole = model(terms={"cross": Weighted(Spread(), Moments(("imu", "radar")))})
+    with pytest.raises(ConfigError, match=r"\['radar'\](?s:.*)'skeleton'"):
+        whole(batch(EVERYTHING))

@@ -39,6 +39,7 @@ FLAGS = {
         "--data-root",
         "--touch-test",
         "--allow-seen",
+        "--confusion",
     },
     "doctor": {"--json"},
 }

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from sensorfusion.datasets.dataset import require_known
 from sensorfusion.datasets.utd_mhad import DEPTH_INTRINSICS
+from sensorfusion.errors import ConfigError
 from sensorfusion.geometry.clock import Clock, ClockKind
 from sensorfusion.geometry.rotation import rotation_about
 from sensorfusion.sample import Frame, Reading, Sample
@@ -65,6 +66,7 @@ ACTIONS: dict[str, Action] = {
     "squat": Action(raise_front=(0, 70), cycles=1, dip=0.35, other_arm=True),
     "shake": Action(raise_front=(60, 12), bend=(60, 20), cycles=6),
 }
+SUBJECTS = tuple(range(1, 9))
 
 
 class GeneratedMotion:
@@ -74,24 +76,30 @@ class GeneratedMotion:
     of `UtdMhad`; "subject" names one of eight bodies.
 
     Args:
-        length: number of clips; actions and subjects take turns.
+        length: number of clips of all subjects; actions and subjects take turns.
         seed: of everything random.
+        subjects: whose clips are kept.
         sensors: which of "imu", "skeleton" and "camera".
 
     Raises:
-        ConfigError: on an unknown sensor.
+        ConfigError: on an unknown subject or sensor.
     """
-
-    subjects = 8
 
     def __init__(
         self,
         length: int = 256,
         *,
         seed: int = 0,
+        subjects: Sequence[int] = SUBJECTS,
         sensors: Sequence[str] = ("imu", "skeleton"),
     ) -> None:
-        self.length, self.seed = length, seed
+        unknown = sorted(set(subjects) - set(SUBJECTS))
+        if unknown:
+            raise ConfigError(
+                f"unknown subjects {unknown}", where="generated", remedy=f"choose from {SUBJECTS}"
+            )
+        self.seed = seed
+        self._clips = [index for index in range(length) if _subject(index) in subjects]
         self._names = require_known(sensors, tuple(SENSORS), what="sensors", where="generated")
 
     @property
@@ -100,14 +108,15 @@ class GeneratedMotion:
         return {name: SENSORS[name] for name in self._names}
 
     def __len__(self) -> int:
-        return self.length
+        return len(self._clips)
 
     def __getitem__(self, index: int) -> Sample:
-        if not 0 <= index < self.length:
+        if not 0 <= index < len(self):
             raise IndexError(index)
-        label, subject = index % len(ACTIONS), (index // len(ACTIONS)) % self.subjects
+        index = self._clips[index]
+        label, subject = index % len(ACTIONS), _subject(index)
         name = list(ACTIONS)[label]
-        clip = _Clip(self.seed, index, subject, ACTIONS[name])
+        clip = _Clip(self.seed, index, subject - 1, ACTIONS[name])
         source = f"generated clip {index} of seed {self.seed}"
         readings = {sensor: _READERS[sensor](clip, source) for sensor in self._names}
         calibration = {"camera": {"intrinsics": DEPTH_INTRINSICS}} if "camera" in readings else {}
@@ -115,8 +124,12 @@ class GeneratedMotion:
             id=f"{name}_{index}",
             frames=(Frame(readings, calibration=calibration),),
             labels={"action": label},
-            keys={"subject": subject + 1, "trial": index // (len(ACTIONS) * self.subjects) + 1},
+            keys={"subject": subject, "trial": index // (len(ACTIONS) * len(SUBJECTS)) + 1},
         )
+
+
+def _subject(index: int) -> int:
+    return SUBJECTS[(index // len(ACTIONS)) % len(SUBJECTS)]
 
 
 class _Clip:

@@ -23,6 +23,7 @@ from sensorfusion.model import Pretrainer
 from sensorfusion.sample import Batch, Features, SensorBatch
 
 Backward = Callable[[Tensor], None]
+_DIFFERENTIABLE = ("tokens", "grid", "weight")  # what of Features may carry a gradient
 
 
 def backward(model: Pretrainer, batch: Batch, parts: int, run: Backward) -> dict[str, Tensor]:
@@ -91,6 +92,7 @@ def join(features: Sequence[Features]) -> Features:
         valid=torch.cat([entry.valid for entry in features]),
         positions=positions,
         grid=_join_optional([entry.grid for entry in features if len(entry)]),
+        weight=_join_optional([entry.weight for entry in features if len(entry)]),
     )
 
 
@@ -114,7 +116,8 @@ def _continue(features: Mapping[str, Features], leaves: Mapping[str, Features]) 
     outputs: list[Tensor] = []
     gradients: list[Tensor] = []
     for name, entry in features.items():
-        for output, leaf in ((entry.tokens, leaves[name].tokens), (entry.grid, leaves[name].grid)):
+        for part in _DIFFERENTIABLE:
+            output, leaf = getattr(entry, part), getattr(leaves[name], part)
             if output is None or leaf is None or leaf.grad is None or not output.requires_grad:
                 continue
             outputs.append(output)
@@ -124,11 +127,9 @@ def _continue(features: Mapping[str, Features], leaves: Mapping[str, Features]) 
 
 
 def _leaf(features: Features) -> Features:
-    grid = features.grid
-    return features.replace(
-        tokens=features.tokens.detach().requires_grad_(),
-        grid=None if grid is None else grid.detach().requires_grad_(),
-    )
+    parts = {part: getattr(features, part) for part in _DIFFERENTIABLE}
+    leaves = {p: t.detach().requires_grad_() for p, t in parts.items() if t is not None}
+    return features.replace(**leaves)
 
 
 def _encoding_buffers(model: Pretrainer) -> list[tuple[str, Tensor]]:

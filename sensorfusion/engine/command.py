@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         " after writing a checkpoint, 1 one of our errors."
     )
     made.add_argument("config", help="a config file, e.g. configs/utd_mhad/cmc.py")
-    made.add_argument("--work-dir", help="all output; default work_dirs/<name of the config>")
+    made.add_argument("--work-dir", help="all output; default work_dirs/<config below configs/>")
     made.add_argument("--data-root", help="folder of data sets, in place of $SENSORFUSION_DATA")
     made.add_argument("--launcher", choices=("none", "pytorch", "slurm"), default="none")
     made.add_argument(
@@ -44,12 +44,19 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
+def default_work_dir(config: str | Path) -> Path:
+    """`work_dirs/` and the config's path below its folder `configs`, else its own name alone."""
+    parts = Path(config).resolve().with_suffix("").parts
+    above = [place for place, part in enumerate(parts[:-1]) if part == "configs"]
+    return Path("work_dirs", *parts[above[-1] + 1 :]) if above else Path("work_dirs", parts[-1])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = parser().parse_args(arguments)
     if options.data_root is not None:
         os.environ["SENSORFUSION_DATA"] = options.data_root
-    work_dir = options.work_dir or Path("work_dirs") / Path(options.config).stem
+    work_dir = options.work_dir or default_work_dir(options.config)
     try:
         from sensorfusion.engine.runner import pretrain
 

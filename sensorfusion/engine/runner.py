@@ -39,7 +39,7 @@ from sensorfusion.engine.recipe import Loader, Train, fill, fingerprint, record
 from sensorfusion.engine.signals import EXIT_STOPPED
 from sensorfusion.engine.update import Update
 from sensorfusion.errors import CheckpointError, ConfigError
-from sensorfusion.export import DOCUMENT, save_encoder
+from sensorfusion.export import DOCUMENT, describe_encoder, save_encoder
 from sensorfusion.model import Pretrainer
 from sensorfusion.sensors.transform import flat
 
@@ -111,6 +111,8 @@ class PretrainRunner(Runner):  # type: ignore[misc]
         state.seed_all(config["seed"])
         loaded, plan, tally = _data(config)
         model = build(config["model"], "model")
+        if isinstance(model, Pretrainer):
+            _require_usable(model, loaded.dataset)
         if config["weights"] is not None and not resuming:
             state.restore_model(model, load_weights(config["weights"]), config["weights"])
         super().__init__(
@@ -227,6 +229,21 @@ def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
         world=distributed.world(),
     )
     return Loaded(dataset, transforms, seed, policy), plan, Tally(policy, len(dataset))
+
+
+def _require_usable(model: Pretrainer, dataset: Any) -> None:
+    """Refuse before the training what would be missing in it, or after it."""
+    known = dataset.sensors
+    unknown = [s for s in model.sensors if s not in known and s.partition(".")[0] not in known]
+    if unknown:
+        raise ConfigError(
+            f"the data set has no sensors {unknown}",
+            where="model.sensors",
+            remedy=f"it has {sorted(known)}; what a transform makes of one is <sensor>.<view>",
+        )
+    for name, encoder in model.encoders.items():
+        head = model.heads[name] if name in model.heads else None
+        describe_encoder(cast(Encoder, encoder), head)
 
 
 def _holds(path: Path, note: Mapping[str, Any]) -> bool:

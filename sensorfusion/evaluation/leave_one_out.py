@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sensorfusion.datasets.utd_mhad import TEST_SUBJECTS
 from sensorfusion.errors import ConfigError
 
 LEAVE_ONE_OUT = "loso"
-# Test subjects of UTD-MHAD's cross-subject protocol: choices are never made on them.
-RESERVED = (2, 4, 6, 8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +21,7 @@ class Split:
         train, validation, test: subjects, without overlap; validation may be empty.
         touch_test: says that this is the one final look at reserved subjects; kept with every
             result.
-        reserved: subjects that need `touch_test`.
+        reserved: subjects that need `touch_test`: no choice is ever made on them.
 
     Raises:
         ConfigError: an empty part, an overlap, or reserved subjects without `touch_test`.
@@ -33,7 +32,7 @@ class Split:
     test: tuple[int, ...]
     validation: tuple[int, ...] = ()
     touch_test: bool = False
-    reserved: tuple[int, ...] = RESERVED
+    reserved: tuple[int, ...] = TEST_SUBJECTS
 
     def __post_init__(self) -> None:
         if not self.train or not self.test:
@@ -71,7 +70,7 @@ class Split:
 
 
 def leave_one_subject_out(
-    subjects: Sequence[int], *, touch_test: bool = False, reserved: Sequence[int] = RESERVED
+    subjects: Sequence[int], *, touch_test: bool = False, reserved: Sequence[int] = TEST_SUBJECTS
 ) -> tuple[Split, ...]:
     """One split per subject, which tests on it and trains on all others.
 
@@ -96,7 +95,7 @@ def leave_one_subject_out(
 
 
 def parse_splits(
-    text: str, *, touch_test: bool = False, reserved: Sequence[int] = RESERVED
+    text: str, *, touch_test: bool = False, reserved: Sequence[int] = TEST_SUBJECTS
 ) -> tuple[Split, ...]:
     """`loso:1,3,5,7`, `train/test` or `train/validation/test`, e.g. `1,3,5/7/2,4,6,8`.
 

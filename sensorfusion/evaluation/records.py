@@ -6,8 +6,8 @@ import dataclasses
 import importlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, cast
 
 from sensorfusion.errors import ConfigError
 from sensorfusion.evaluation.probe import ProbeSettings
@@ -17,8 +17,8 @@ TYPE, SUBJECTS = "type", "subjects"
 _MODULES = ("sensorfusion.datasets.", "sensorfusion.sensors.")
 
 
-def named(reference: str) -> type[Any]:
-    """The class `module:name` of this package's data sets and sensors.
+def named(reference: str) -> Callable[..., Any]:
+    """The public class or function `module:name` of this package's data sets and sensors.
 
     A recorded config may come from elsewhere: nothing outside these is imported or called.
 
@@ -27,18 +27,19 @@ def named(reference: str) -> type[Any]:
     """
     module, _, name = reference.partition(":")
     found: Any = None
-    if module.startswith(_MODULES) and name.isidentifier():
+    if module.startswith(_MODULES) and name.isidentifier() and not name.startswith("_"):
         try:
             found = getattr(importlib.import_module(module), name, None)
         except ImportError:
             found = None
-    if not isinstance(found, type) or found.__module__ != module:
+    callable_ = inspect.isclass(found) or inspect.isfunction(found)
+    if not callable_ or found.__module__ != module:  # what a module imported is not its own
         raise ConfigError(
-            f"{reference!r} is not a class of sensorfusion's data sets and sensors",
+            f"{reference!r} is not a class or function of sensorfusion's data sets and sensors",
             remedy="evaluate with the version that made the run; for code of your own, call "
             "sensorfusion.evaluation.evaluate from Python",
         )
-    return found
+    return cast(Callable[..., Any], found)
 
 
 def built(node: Any, where: str = "config") -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from sensorfusion.errors import ConfigError
 from sensorfusion.sample import Batch, Correspondence, Features
 
 
@@ -18,12 +19,22 @@ class Moments:
     missing in a moment are absent from its id.
 
     Args:
-        streams: the columns, names of sensors or fusions.
+        streams: the columns, names of sensors, fusions or, as `teacher.<sensor>`, teachers.
+
+    Raises:
+        ConfigError: naming a stream that the model does not have.
     """
 
     streams: tuple[str, ...]
 
     def __call__(self, features: Mapping[str, Features], batch: Batch) -> Correspondence:
+        unknown = [name for name in self.streams if name not in features]
+        if unknown:
+            raise ConfigError(
+                f"no sensor, fusion or teacher gives the streams {unknown}",
+                where="Moments.streams",
+                remedy=f"name some of {sorted(features)}",
+            )
         moments = [_moment_of_tokens(features[name], batch.frames) for name in self.streams]
         size = len(batch) * batch.frames
         item = torch.arange(len(batch), device=batch.index.device)

@@ -16,10 +16,10 @@ from sensorfusion.objectives.embeddings import (
     Places,
     chosen_columns,
     embed,
-    full_precision,
     in_chunks,
     mean_of,
 )
+from sensorfusion.objectives.precision import full_precision
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
 

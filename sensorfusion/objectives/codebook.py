@@ -9,7 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from sensorfusion.objectives.embeddings import CHUNK, at_least_float32, full_precision, in_chunks
+from sensorfusion.objectives.embeddings import CHUNK, in_chunks
+from sensorfusion.objectives.precision import at_least_float32, full_precision
 from sensorfusion.objectives.sparsemax import sparsemax
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features

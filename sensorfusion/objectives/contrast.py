@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from sensorfusion.distributed import sum_of_parts, sum_over_ranks
 from sensorfusion.errors import ConfigError
 from sensorfusion.objectives.assignment import AssignedAcross
-from sensorfusion.objectives.embeddings import full_precision
 from sensorfusion.objectives.kernel import (
     Block,
     Hardness,
@@ -21,15 +20,15 @@ from sensorfusion.objectives.kernel import (
     RowStatistics,
     grouped_losses,
     row_losses,
-    row_statistics,
-    sigmoid_losses,
 )
 from sensorfusion.objectives.layout import Direction, Layout, pairs
 from sensorfusion.objectives.negatives import Negatives, Others, connectivity
 from sensorfusion.objectives.pooled import Pooled, pool
 from sensorfusion.objectives.positives import Positives, SameMoment
+from sensorfusion.objectives.precision import full_precision
 from sensorfusion.objectives.queue import EmbeddingQueue
 from sensorfusion.objectives.relation import QUEUED, Relation
+from sensorfusion.objectives.row_statistics import row_statistics, sigmoid_losses
 from sensorfusion.objectives.temperature import Temperature
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.objectives.tiling import NOTHING, TILE

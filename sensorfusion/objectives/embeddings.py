@@ -6,11 +6,9 @@ Shape letters: I ids of this rank, N ids of all ranks, K columns, D embedding wi
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
@@ -18,10 +16,9 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 
 from sensorfusion.errors import ConfigError
+from sensorfusion.objectives.precision import at_least_float32
 from sensorfusion.sample import Correspondence, Features
 
-Arguments = ParamSpec("Arguments")
-Result = TypeVar("Result")
 Pairs = Sequence[tuple[str, str]]
 Places = Sequence[tuple[int, int]]
 
@@ -125,22 +122,6 @@ def _select(correspondence: Correspondence, columns: Sequence[str]) -> Correspon
         ids=tuple(correspondence.ids[k] for k in places),
         tokens=tuple(correspondence.tokens[k] for k in places),
     )
-
-
-def at_least_float32(values: Tensor) -> Tensor:
-    """Half-precision values as float32; others unchanged."""
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
-
-
-def full_precision(forward: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Run a term's forward outside autocast: logarithms and factorisations need the digits."""
-
-    @functools.wraps(forward)
-    def wrapped(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        with torch.autocast("cuda", enabled=False), torch.autocast("cpu", enabled=False):
-            return forward(*args, **kwargs)
-
-    return wrapped
 
 
 def mean_of(values: Sequence[Tensor], otherwise: Tensor) -> Tensor:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from sensorfusion.distributed import sum_of_parts, sum_over_ranks
 from sensorfusion.errors import ConfigError
-from sensorfusion.objectives.embeddings import CHUNK, embed, full_precision, in_chunks, mean_of
+from sensorfusion.objectives.embeddings import CHUNK, embed, in_chunks, mean_of
+from sensorfusion.objectives.precision import full_precision
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
 

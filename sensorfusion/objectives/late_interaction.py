@@ -9,15 +9,9 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from sensorfusion.distributed import gather, gather_indices, sum_of_parts
-from sensorfusion.objectives.embeddings import (
-    CHUNK,
-    Pairs,
-    chosen_columns,
-    full_precision,
-    in_chunks,
-    mean_of,
-)
+from sensorfusion.objectives.embeddings import CHUNK, Pairs, chosen_columns, in_chunks, mean_of
 from sensorfusion.objectives.padded import PaddedTokens, pad_tokens
+from sensorfusion.objectives.precision import full_precision
 from sensorfusion.objectives.temperature import Temperature
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features

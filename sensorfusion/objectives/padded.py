@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from sensorfusion.objectives.embeddings import at_least_float32
+from sensorfusion.objectives.precision import at_least_float32
 from sensorfusion.sample import Correspondence, Features
 
 

@@ -11,6 +11,7 @@ from torch.nn.functional import normalize
 
 from sensorfusion.distributed import gather, gather_indices, rank
 from sensorfusion.errors import ConfigError
+from sensorfusion.objectives.precision import at_least_float32
 from sensorfusion.objectives.term import Targets
 from sensorfusion.sample import Correspondence, Features
 
@@ -68,7 +69,7 @@ def pool(
     trust, mine = gather(correspondence.trust.to(torch.float32))
     gathered = {}
     for name in columns:
-        embedded = _at_least_float32(correspondence.pool_column(features, name))
+        embedded = at_least_float32(correspondence.pool_column(features, name))
         gathered[name], _ = gather(normalize(embedded, dim=1) if unit_length else embedded)
     return Pooled(
         columns=gathered,
@@ -93,7 +94,3 @@ def _require(what: str, names: Sequence[str], known: Sequence[str]) -> None:
             where="the objective's settings",
             remedy=f"use one of {', '.join(map(repr, known)) or '(none there)'}",
         )
-
-
-def _at_least_float32(values: Tensor) -> Tensor:
-    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values

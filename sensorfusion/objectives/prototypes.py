@@ -11,14 +11,8 @@ from torch.nn.functional import normalize
 
 from sensorfusion.distributed import gather, gather_indices, sum_of_parts
 from sensorfusion.errors import ConfigError
-from sensorfusion.objectives.embeddings import (
-    Embeddings,
-    Pairs,
-    chosen_columns,
-    embed,
-    full_precision,
-    mean_of,
-)
+from sensorfusion.objectives.embeddings import Embeddings, Pairs, chosen_columns, embed, mean_of
+from sensorfusion.objectives.precision import full_precision
 from sensorfusion.objectives.queue import EmbeddingQueue
 from sensorfusion.objectives.sinkhorn import sinkhorn
 from sensorfusion.objectives.term import Targets, Term

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from sensorfusion.distributed import sum_of_parts
 from sensorfusion.errors import ConfigError
-from sensorfusion.objectives.embeddings import full_precision
-from sensorfusion.objectives.kernel import Block, row_losses, row_statistics
+from sensorfusion.objectives.kernel import Block, row_losses
 from sensorfusion.objectives.pooled import Pooled, pool
+from sensorfusion.objectives.precision import full_precision
+from sensorfusion.objectives.row_statistics import row_statistics
 from sensorfusion.objectives.temperature import Temperature
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.objectives.tiling import TILE

@@ -10,15 +10,9 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sensorfusion.distributed import sum_of_parts, sum_over_ranks
-from sensorfusion.objectives.embeddings import (
-    CHUNK,
-    Pairs,
-    chosen_columns,
-    full_precision,
-    in_chunks,
-    mean_of,
-)
+from sensorfusion.objectives.embeddings import CHUNK, Pairs, chosen_columns, in_chunks, mean_of
 from sensorfusion.objectives.padded import PaddedTokens, pad_tokens
+from sensorfusion.objectives.precision import full_precision
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
 

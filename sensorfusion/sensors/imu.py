@@ -73,7 +73,8 @@ class ImuWindow(Reading):
         axes.set_ylabel(f"acceleration ({acceleration_unit})")
         right.set_ylabel(f"angular rate ({rate_unit or acceleration_unit})")
         handles = [*axes.get_lines(), *right.get_lines()]
-        axes.legend(handles=handles, ncols=2, fontsize="x-small", loc="upper left")
+        above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+        axes.legend(handles=handles, ncols=6, fontsize="small", frameon=False, **above)
 
 
 def require_rows(reading: Reading, rows: int) -> None:

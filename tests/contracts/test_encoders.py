@@ -7,7 +7,12 @@ import itertools
 
 import pytest
 import torch
-from encoder_cases import (
+
+from sensorfusion.collate import collate
+from sensorfusion.errors import DataError, UnitError
+from sensorfusion.export import PretrainedEncoder, load_encoder, save_encoder
+from sensorfusion.sample import Features, Frame, Sample
+from tests.encoder_cases import (
     ENCODERS,
     FUSIONS,
     batch,
@@ -16,11 +21,6 @@ from encoder_cases import (
     randomised,
     reading,
 )
-
-from sensorfusion.collate import collate
-from sensorfusion.errors import DataError, UnitError
-from sensorfusion.export import PretrainedEncoder, load_encoder, save_encoder
-from sensorfusion.sample import Features, Frame, Sample
 
 READOUTS = ("flatten", "mean", "steps")
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)

@@ -40,6 +40,8 @@ class Waves:
     def __init__(self, size=32, missing=5, corrupt=(), nan_at=()):
         self.size, self.missing, self.corrupt, self.nan_at = size, missing, corrupt, nan_at
 
+    sensors: ClassVar = {"left": Wave, "right": Wave}
+
     def __len__(self):
         return self.size
 
@@ -74,7 +76,7 @@ class WaveEncoder(Encoder):
 
     def __init__(self, width=8, dropout=0.2, norm=True):
         super().__init__()
-        self.width = width
+        self.width, self.dropout, self.norm = width, dropout, norm
         self.layers = nn.Sequential(
             nn.Linear(ROWS * CHANNELS, 16),
             PresentBatchNorm1d(16) if norm else nn.Identity(),
@@ -87,6 +89,12 @@ class WaveEncoder(Encoder):
         batch.require(Wave, *self.units)
         values = batch.values["values_TC"].flatten(1).to(self.layers[0].weight.dtype)
         return Features.one_per_reading(self.layers(values), batch)
+
+
+class WaveHead(nn.Sequential):
+    def __init__(self, width=8, dropout=0.1):
+        super().__init__(nn.Linear(width, width), nn.Dropout(dropout))
+        self.width, self.dropout = width, dropout
 
 
 class Contrast(Term):
@@ -116,15 +124,14 @@ class Spread(Term):
 
 
 def pretrainer(encoders, width=8, norm=True):
-    head = nn.Sequential(nn.Linear(width, width), nn.Dropout(0.1 if norm else 0.0))
-    head.width = width
     matching = Moments(("left", "right"))
     terms = {
         "pair": Weighted(Contrast(), matching),
         "wide": Weighted(Spread(), matching, weight=0.1),
     }
     sensors = {"left": "wave", "right": "wave"}
-    return Pretrainer(encoders, sensors, terms, heads={"wave": head})
+    heads = {"wave": WaveHead(width, dropout=0.1 if norm else 0.0)}
+    return Pretrainer(encoders, sensors, terms, heads=heads)
 
 
 class Whole(Term):

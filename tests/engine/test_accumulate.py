@@ -1,6 +1,5 @@
 """Accumulation by caching features gives the gradient of the whole batch."""
 
-import engine_toy as toy
 import pytest
 import torch
 
@@ -8,6 +7,7 @@ from sensorfusion.collate import collate
 from sensorfusion.engine import accumulate
 from sensorfusion.engine.plan import Loaded
 from sensorfusion.sample import Features
+from tests.engine import engine_toy as toy
 
 
 def make_batch(size=11):
@@ -74,7 +74,7 @@ def test_dropout_is_the_same_in_both_passes_and_norms_move_once():
     torch.manual_seed(5)
     features = [model.project(model.encode(piece)) for piece in accumulate.split(batch, 3)]
     joined = {name: accumulate.join([f[name] for f in features]) for name in features[0]}
-    expected_losses = model.losses(joined, batch, model.targets(batch))
+    expected_losses = model.losses(joined, batch)
     accumulate.sum_of(expected_losses).backward()
     for name, value in gradients(model).items():
         torch.testing.assert_close(found[name], value, rtol=0, atol=1e-10)
@@ -84,6 +84,28 @@ def test_dropout_is_the_same_in_both_passes_and_norms_move_once():
     assert torch.equal(drawn, torch.rand(1))
     counter = "encoders.wave.layers.1.num_batches_tracked"
     assert int(after[counter]) == 6  # three pieces of two sensors
+
+
+class WeighingEncoder(toy.WaveEncoder):
+    def forward(self, batch):
+        features = super().forward(batch)
+        return features.replace(weight=features.tokens.mean(dim=1).sigmoid())
+
+
+class Weighing(toy.Spread):
+    def forward(self, features, correspondence, targets):
+        left = features["left"]
+        return {"weighed": (left.weight / left.weight.sum() * left.tokens.square().sum(1)).sum()}
+
+
+def test_weights_of_tokens_carry_their_gradient_too():
+    batch = make_batch()
+    model = toy.pretrainer({"wave": WeighingEncoder(dropout=0.0, norm=False)}, norm=False).double()
+    model.terms["wide"] = Weighing()
+    _, expected = dense(model, batch)
+    _, found = cached(model, batch, 3)
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-10)
 
 
 def test_split_batches_are_batches_of_the_samples():

@@ -2,13 +2,13 @@
 
 import dataclasses
 
-import engine_toy as toy
 import pytest
 import torch
 
 from sensorfusion.engine import config as configs
 from sensorfusion.engine.recipe import fill, read_recipe, record
 from sensorfusion.errors import ConfigError, SensorFusionError
+from tests.engine import engine_toy as toy
 
 
 @dataclasses.dataclass
@@ -127,7 +127,7 @@ def test_wrong_recipes_are_refused(change, message):
 
 
 CONFIG = """
-from engine_toy import Jitter, Trace, WaveEncoder, Waves, pretrainer
+from tests.engine.engine_toy import Jitter, Trace, WaveEncoder, Waves, pretrainer
 from torch.optim import AdamW
 
 from sensorfusion.engine.schedule import Cosine
@@ -164,12 +164,32 @@ def test_a_config_may_build_on_another(tmp_path):
     assert tree["model"] == {"type": toy.pretrainer, "encoders": {"wave": wave}}
 
 
+def test_a_function_may_be_the_type(tmp_path):
+    """A frozen teacher whose folder is given on the command line."""
+    (tmp_path / "taught.py").write_text(
+        CONFIG
+        + "from sensorfusion.objectives.teacher import frozen\n"
+        + "model.update(teachers=dict(wave=dict(type=frozen)))\n"
+    )
+    tree = read_recipe(tmp_path / "taught.py", ["model.teachers.wave.path=runs/x/encoders/wave"])
+    teacher = record(tree)["model"]["teachers"]["wave"]
+    assert teacher == {
+        "type": "sensorfusion.objectives.teacher:frozen",
+        "path": "runs/x/encoders/wave",
+    }
+    with pytest.raises(ConfigError, match=r"(?s)no such folder.*model\.teachers\.wave.*pretrain"):
+        configs.build(tree["model"], "model")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         (None, "no such config file"),
         ("model = dict(", "SyntaxError|was never closed"),
-        ("from engine_toy import Nothing\nmodel = dict(type=Nothing)", r"(?s)Nothing.*model\.type"),
+        (
+            "from tests.engine.engine_toy import Nothing\nmodel = dict(type=Nothing)",
+            r"(?s)Nothing.*model\.type",
+        ),
         ("import nowhere.at.all\nmodel = dict(type=nowhere.at.all.X)", r"(?s)nowhere.*model"),
     ],
 )

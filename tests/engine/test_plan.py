@@ -1,6 +1,5 @@
 """What each step sees is a function of (seed, epoch, index), for any ranks and workers."""
 
-import engine_toy as toy
 import numpy as np
 import pytest
 import torch
@@ -8,6 +7,7 @@ import torch
 from sensorfusion.engine.corrupt import Corrupt, Tally, replacement
 from sensorfusion.engine.plan import Loaded, Plan, collate_items, step_loader
 from sensorfusion.errors import ConfigError, DataError, UnitError
+from tests.engine import engine_toy as toy
 
 
 @pytest.mark.parametrize("drop_last", [False, True])

@@ -1,13 +1,13 @@
 """Gradients are summed over ranks; messages arrive; differing state is found."""
 
-import engine_processes as processes
-import engine_toy as toy
 import pytest
 import torch
 from torch import nn
 
 from sensorfusion.engine import distributed
 from sensorfusion.errors import ConfigError
+from tests.engine import engine_processes as processes
+from tests.engine import engine_toy as toy
 
 
 def make_model():

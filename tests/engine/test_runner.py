@@ -9,8 +9,6 @@ import time
 from pathlib import Path
 from typing import ClassVar
 
-import engine_processes as processes
-import engine_toy as toy
 import pytest
 import torch
 from mmengine.hooks import Hook
@@ -20,10 +18,14 @@ from sensorfusion.checkpoint import read_folder
 from sensorfusion.engine import command
 from sensorfusion.engine.checkpoints import existing
 from sensorfusion.engine.progress import Progress, describe
+from sensorfusion.engine.recipe import fingerprint
 from sensorfusion.engine.runner import pretrain
 from sensorfusion.engine.schedule import Cosine
 from sensorfusion.engine.signals import EXIT_STOPPED
 from sensorfusion.errors import CheckpointError, ConfigError
+from sensorfusion.export import load_encoder
+from tests.engine import engine_processes as processes
+from tests.engine import engine_toy as toy
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -49,7 +51,7 @@ def test_what_a_run_writes(finished):
     assert {"samples_per_second", "waiting", "memory_mib", "skipped"} < set(lines[0])
     assert list((finished / "tensorboard").glob("events.*"))
     config = json.loads((finished / "config.json").read_text())
-    assert config["model"]["encoders"]["wave"] == {"type": "engine_toy:WaveEncoder"}
+    assert config["model"]["encoders"]["wave"] == {"type": "tests.engine.engine_toy:WaveEncoder"}
     assert config["train"]["keep"] == 2
     provenance = json.loads((finished / "provenance.json").read_text())
     assert provenance["versions"]["torch"] == torch.__version__
@@ -70,14 +72,17 @@ def test_a_checkpoint_holds_everything(finished):
 
 
 def test_the_encoders_of_a_finished_run(finished):
-    tensors, document = read_folder(finished / "encoders" / "wave", name="encoder")
-    assert document["type"] == "engine_toy:WaveEncoder"
-    assert document["arguments"] == {}
-    assert document["unit"] == "m"
+    types = (toy.WaveEncoder, toy.WaveHead)
+    loaded = load_encoder(finished / "encoders" / "wave", types=types)
+    assert loaded.units == ("m",)
+    config = json.loads((finished / "config.json").read_text())
+    assert loaded.note["config_sha256"] == fingerprint(config)
     average = read_folder(existing(finished)[-1])[0]
-    for name, value in tensors.items():  # those of the average, for the config asks for one
-        assert torch.equal(value, average[f"ema/encoders.wave.{name}"])
-    toy.WaveEncoder().load_state_dict(tensors)
+    for part, module in (("encoders", loaded.encoder), ("heads", loaded.head)):
+        tensors = module.state_dict()
+        assert tensors
+        for name, value in tensors.items():  # those of the average, for the config asks for one
+            assert torch.equal(value, average[f"ema/{part}.wave.{name}"])
 
 
 def test_a_finished_run_says_so_and_changes_nothing(finished):
@@ -186,7 +191,7 @@ def test_two_ranks_train_as_one(tmp_path):
 
 
 CONFIG = """
-from engine_toy import Jitter, WaveEncoder, Waves, pretrainer
+from tests.engine.engine_toy import Jitter, WaveEncoder, Waves, pretrainer
 from torch.optim import AdamW
 
 model = dict(type=pretrainer, encoders=dict(wave=dict(type=WaveEncoder)))
@@ -217,6 +222,20 @@ def start_command(folder, *arguments):
 
 def end_of(pid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize(
+    ("config", "work_dir"),
+    [
+        ("configs/utd_mhad/cmc.py", "work_dirs/utd_mhad/cmc"),
+        ("/configs/a/configs/b/c.d.py", "work_dirs/b/c.d"),
+        ("./configs/x.py", "work_dirs/x"),
+        ("elsewhere/utd_mhad/cmc.py", "work_dirs/cmc"),
+        ("a/configs.py", "work_dirs/configs"),
+    ],
+)
+def test_the_work_folder_follows_the_config(config, work_dir):
+    assert command.default_work_dir(config) == Path(work_dir)
 
 
 def test_the_command(tmp_path):

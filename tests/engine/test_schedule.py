@@ -1,6 +1,5 @@
 """Learning rates are functions of the step; groups of parameters keep their own."""
 
-import engine_toy as toy
 import pytest
 import torch
 from torch import nn
@@ -8,6 +7,7 @@ from torch import nn
 from sensorfusion.engine.optimizer import build_optimizer, set_rate
 from sensorfusion.engine.schedule import Constant, Cosine, Steps
 from sensorfusion.errors import ConfigError
+from tests.engine import engine_toy as toy
 
 
 def test_cosine():

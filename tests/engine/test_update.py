@@ -1,6 +1,5 @@
 """One step: averages, clipping, precision, and the stop at non-finite values."""
 
-import engine_toy as toy
 import pytest
 import torch
 from torch import nn
@@ -11,6 +10,7 @@ from sensorfusion.engine.recipe import Train
 from sensorfusion.engine.schedule import Constant
 from sensorfusion.engine.update import Average, Update, suspects
 from sensorfusion.errors import ConfigError, NonFiniteError
+from tests.engine import engine_toy as toy
 
 
 def make_batch(**options):

@@ -229,7 +229,7 @@ def test_records_build_nothing_but_data_sets_and_sensors(monkeypatch):
         "sensorfusion.sensors.absent:Thing",
         "sensorfusion.sensors.imu",
     ):
-        with pytest.raises(ConfigError, match="is not a class of sensorfusion"):
+        with pytest.raises(ConfigError, match="is not a class or function of sensorfusion"):
             named(reference)
     with pytest.raises(ConfigError, match=r"config\.data"):
         built({"data": {"type": "sensorfusion.sensors.imu:ImuWindow", "wrong": 1}})

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import GOLDEN
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -16,6 +15,7 @@ from sensorfusion.encoders.imu_conv_transformer import ImuConvTransformer
 from sensorfusion.encoders.published import load_published
 from sensorfusion.encoders.skeleton_cooccurrence import SkeletonCooccurrence
 from sensorfusion.sample import SensorBatch
+from tests.conftest import GOLDEN
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
 

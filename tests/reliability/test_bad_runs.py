@@ -7,8 +7,6 @@ import signal
 import threading
 import time
 
-import engine_processes as processes
-import engine_toy as toy
 import pytest
 import torch
 
@@ -16,7 +14,9 @@ from sensorfusion import checkpoint
 from sensorfusion.checkpoint import read_folder
 from sensorfusion.engine.checkpoints import existing
 from sensorfusion.engine.runner import pretrain
-from sensorfusion.errors import CheckpointError, DataError
+from sensorfusion.errors import CheckpointError, ConfigError, DataError
+from tests.engine import engine_processes as processes
+from tests.engine import engine_toy as toy
 
 
 @pytest.mark.parametrize("where", ["loss", "gradient"])
@@ -58,19 +58,12 @@ class _BadForOne(torch.autograd.Function):
 
 def pretrainer_with_bad_gradient(encoders):
     model = toy.pretrainer(encoders)
-    targets = model.targets
-    last = {}
-
-    def remember(batch):
-        last["bad"] = bool((batch.index == 20).any())
-        return targets(batch)
 
     class Term(toy.Spread):
         def forward(self, features, correspondence, targets):
-            tokens = _BadForOne.apply(features["left"].tokens, last["bad"])
-            return {"spread": tokens.sum()}
+            bad = bool((targets["index"] == 20).any())
+            return {"spread": _BadForOne.apply(features["left"].tokens, bad).sum()}
 
-    model.targets = remember
     model.terms["wide"] = Term()
     return model
 
@@ -190,6 +183,28 @@ def test_a_data_set_of_another_size_is_refused(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="has 24 samples, the run began with 32"):
         pretrain(toy.config(train__epochs=1), tmp_path)
     pretrain(toy.config(train__epochs=1), tmp_path, allow_change=["samples"])
+
+
+def pretrainer_of_another_sensor(encoders):
+    model = toy.pretrainer(encoders)
+    model.sensors = {"left": "wave", "radar": "wave"}
+    return model
+
+
+def test_a_sensor_that_the_data_set_does_not_have_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"(?s)no sensors \['radar'\].*model\.sensors.*'left'"):
+        pretrain(toy.config(model__type=pretrainer_of_another_sensor), tmp_path)
+
+
+class Unsaveable(toy.WaveEncoder):
+    units = ()
+
+
+def test_an_encoder_that_could_not_be_saved_is_refused_before_the_training(tmp_path):
+    config = toy.config(model__encoders__wave={"type": Unsaveable})
+    with pytest.raises(ConfigError, match="Unsaveable does not say which units"):
+        pretrain(config, tmp_path)
+    assert not list(tmp_path.glob("metrics.jsonl"))
 
 
 def test_a_folder_that_cannot_be_written(tmp_path):

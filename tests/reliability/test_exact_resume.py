@@ -4,13 +4,13 @@ import json
 import random
 import signal
 
-import engine_processes as processes
-import engine_toy as toy
 import pytest
 
 from sensorfusion.checkpoint import read_folder
 from sensorfusion.engine.checkpoints import existing
 from sensorfusion.engine.signals import EXIT_STOPPED
+from tests.engine import engine_processes as processes
+from tests.engine import engine_toy as toy
 
 STEPS = 21  # three epochs of seven steps; checkpoints do not fall on their borders
 KILLED = -signal.SIGKILL
