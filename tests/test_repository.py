@@ -40,6 +40,7 @@ FLAGS = {
         "--touch-test",
         "--allow-seen",
     },
+    "table": {"--stage", "--only", "--seeds", "--out", "--dry-run", "--data-root"},
     "doctor": {"--json"},
 }
 # Written apart, so that this file does not find itself.
