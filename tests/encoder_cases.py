@@ -29,6 +29,8 @@ SMALL: dict[str, dict] = {
     "ImuResidual": {"channels": (8, 16)},
     "SkeletonCooccurrence": {"channels": (8, 32, 8, 8, 8, 16), "pools": (0, 0, 2, 2, 2, 0)},
     "SkeletonGraph": {"channels": (8, 16)},
+    "ImuTemporal": {"channels": 8, "rows": 50},
+    "SkeletonTemporal": {"channels": 8, "rows": 50},
     "CameraVideo": {
         "channels": (8, 16),
         "frames": 6,

@@ -11,7 +11,7 @@ import numpy as np
 
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.sample import Reading, Sample
-from sensorfusion.sensors.transform import Transform, apply_all
+from sensorfusion.sensors.transform import Transforms, apply_all, flat
 
 ROOT_VARIABLE = "SENSORFUSION_DATA"
 NameT = TypeVar("NameT", bound=str)
@@ -98,8 +98,8 @@ class Cached:
         ConfigError: when a transform is random.
     """
 
-    def __init__(self, dataset: Dataset, transforms: Sequence[Transform] = ()) -> None:
-        drawing = [type(transform).__name__ for transform in transforms if transform.random]
+    def __init__(self, dataset: Dataset, transforms: Transforms = ()) -> None:
+        drawing = [type(transform).__name__ for transform in flat(transforms) if transform.random]
         if drawing:
             raise ConfigError(
                 f"random transforms cannot be kept: {drawing}",
@@ -136,7 +136,7 @@ class Cached:
         return kept
 
 
-def _attempt(dataset: Dataset, index: int, transforms: Sequence[Transform]) -> Sample | DataError:
+def _attempt(dataset: Dataset, index: int, transforms: Transforms) -> Sample | DataError:
     unused = np.random.default_rng(0)  # deterministic transforms do not draw
     try:
         return _compact(apply_all(transforms, dataset[index], unused))

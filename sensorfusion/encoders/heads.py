@@ -11,7 +11,9 @@ class Projection(nn.Module):
     """Linear, batch norm, ReLU, linear: the projection head of SimCLR and of CMC-CMKM.
 
     Args:
-        inputs: width of the encoder's tokens. hidden: width between. width: output width D.
+        inputs: how many of a token's last values are projected: the width of the encoder's
+            tokens, or less where a token begins with what earlier layers saw.
+        hidden: width between. width: output width D.
     """
 
     def __init__(self, inputs: int, hidden: int = 256, width: int = 128) -> None:
@@ -23,6 +25,6 @@ class Projection(nn.Module):
         self.linear2 = nn.Sequential(nn.Linear(hidden, width))
 
     def forward(self, tokens_ND: Tensor) -> Tensor:
-        """[N, inputs] -> [N, width]."""
-        projected: Tensor = self.linear2(self.linear1(tokens_ND))
+        """[N, inputs or more] -> [N, width]."""
+        projected: Tensor = self.linear2(self.linear1(tokens_ND[:, -self.inputs :]))
         return projected

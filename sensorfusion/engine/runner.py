@@ -41,6 +41,7 @@ from sensorfusion.engine.update import Update
 from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.export import DOCUMENT, save_encoder
 from sensorfusion.model import Pretrainer
+from sensorfusion.sensors.transform import flat
 
 
 def pretrain(
@@ -215,7 +216,7 @@ class PretrainRunner(Runner):  # type: ignore[misc]
 def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
     data, loader, seed = config["data"], config["loader"], config["seed"]
     dataset = build(data["train"], "data.train")
-    transforms = _flat(build(list(data["transforms"]), "data.transforms"))
+    transforms = list(flat(build(list(data["transforms"]), "data.transforms")))
     policy = Corrupt(**data["corrupt"])
     plan = Plan(
         size=len(dataset),
@@ -226,11 +227,6 @@ def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
         world=distributed.world(),
     )
     return Loaded(dataset, transforms, seed, policy), plan, Tally(policy, len(dataset))
-
-
-def _flat(transforms: Sequence[Any]) -> list[Any]:
-    """Transforms in one list; a config's entry may build several."""
-    return [t for entry in transforms for t in (entry if isinstance(entry, tuple) else (entry,))]
 
 
 def _holds(path: Path, note: Mapping[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -26,8 +27,11 @@ class ProbeSettings:
 
     Args:
         hidden: width of the layer per sensor; 0: none, a linear probe.
-        dropout: before the classifier. sensor_dropout: probability with which each sensor of
-            a training sample is hidden (never all of them), for tests with sensors missing.
+        weight_decay: decoupled from the gradient (AdamW).
+        warmup_epochs: the learning rate grows linearly over so many epochs first.
+        input_dropout: of features. dropout: before the classifier.
+        sensor_dropout: probability with which each sensor of a training sample is hidden
+            (never all of them), for tests with sensors missing.
         missing: what stands for a missing sensor before the classifier.
         standardise: centre and scale each feature by the present rows of the training set.
             Without it (as published) features that vary little around a large mean outrun the
@@ -42,7 +46,9 @@ class ProbeSettings:
     batch_size: int = 64
     learning_rate: float = 1e-3
     schedule: Literal["constant", "cosine"] = "constant"
+    warmup_epochs: int = 0
     weight_decay: float = 0.0
+    input_dropout: float = 0.0
     dropout: float = 0.0
     label_smoothing: float = 0.0
     standardise: bool = False
@@ -78,6 +84,7 @@ class FusionClassifier(nn.Module):
             {n: nn.Parameter(torch.zeros(w), requires_grad=learned) for n, w in joined.items()}
         )
         self.dropout = nn.Dropout(settings.dropout)
+        self.input_dropout = nn.Dropout(settings.input_dropout)
         self.classifier = nn.Linear(sum(joined.values()), classes)
 
     def forward(self, features: dict[str, Tensor], present: dict[str, Tensor]) -> Tensor:
@@ -88,13 +95,17 @@ class FusionClassifier(nn.Module):
 
     def _sensor(self, name: str, features_nD: Tensor, present_n: Tensor) -> Tensor:
         if bool(present_n.all()):
-            full: Tensor = self.layers[name](features_nD)
+            full: Tensor = self.layers[name](self.input_dropout(features_nD))
             return full
         token = self.tokens[name]
         # Batch statistics see the present rows only.
         rows = present_n.nonzero()[:, 0]
         out: Tensor = token.expand(len(present_n), len(token))
-        return out.index_copy(0, rows, self.layers[name](features_nD[rows])) if len(rows) else out
+        return (
+            out.index_copy(0, rows, self.layers[name](self.input_dropout(features_nD[rows])))
+            if len(rows)
+            else out
+        )
 
 
 @dataclass(frozen=True)
@@ -248,10 +259,10 @@ def _fit(
     return dataclasses.replace(probe, epoch=epoch)
 
 
-def adam(parameters: Sequence[nn.Parameter], settings: ProbeSettings) -> torch.optim.Adam:
-    """The optimiser that the settings name."""
+def adam(parameters: Sequence[nn.Parameter], settings: ProbeSettings) -> torch.optim.Optimizer:
+    """The optimiser that the settings name; without weight decay AdamW is Adam."""
     # Fused: half the time of a probe on wide features goes into the update otherwise.
-    return torch.optim.Adam(
+    return torch.optim.AdamW(
         parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True
     )
 
@@ -260,9 +271,17 @@ def learning_rates(
     optimiser: torch.optim.Optimizer, settings: ProbeSettings
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """The schedule that the settings name, stepped once an epoch."""
-    if settings.schedule == "cosine":
-        return torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.epochs)
-    return torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+    warmup = settings.warmup_epochs
+
+    def factor(epoch: int) -> float:
+        if epoch < warmup:
+            return (epoch + 1) / (warmup + 1)
+        if settings.schedule == "constant":
+            return 1.0
+        done = (epoch - warmup) / max(1, settings.epochs - warmup)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    return torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
 
 
 def _minibatch(copies: Sequence[Inputs], rows: Tensor, settings: ProbeSettings) -> Inputs:

@@ -26,6 +26,7 @@ from sensorfusion.evaluation.records import built, goes_by_subjects, subjects_of
 from sensorfusion.evaluation.report import digest
 from sensorfusion.export import PretrainedEncoder, build, describe, load_encoder
 from sensorfusion.sample import Sample
+from sensorfusion.sensors.transform import flat
 
 
 @dataclass(frozen=True)
@@ -153,14 +154,14 @@ class RunFolder:
     def _augmentations(self) -> list[Any]:
         section = self.config.get("evaluation") or {}
         if "augment" in section:
-            return list(built(section["augment"], "evaluation.augment"))
+            return list(flat(built(section["augment"], "evaluation.augment")))
         steps: list[Any] = []
         for i, node in enumerate(_section(self.config, "data").get("transforms") or ()):
             step = built(node, f"data.transforms.{i}")
             views = getattr(step, "views", None)
             # Probes see one augmented copy of a sensor: the first view's.
             steps += [step] if views is None else list(next(iter(views.values())))
-        return [step for step in steps if type(step).__name__ != "DropSensors"]
+        return [step for step in flat(steps) if type(step).__name__ != "DropSensors"]
 
     def _loaded(self) -> dict[str, PretrainedEncoder]:
         return {name: load_encoder(self.path / "encoders" / name) for name in self._names()}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sensorfusion.distributed import sum_of_parts, sum_over_ranks
 from sensorfusion.errors import ConfigError
+from sensorfusion.objectives.assignment import AssignedAcross
 from sensorfusion.objectives.embeddings import full_precision
 from sensorfusion.objectives.kernel import (
     Block,
@@ -160,7 +161,7 @@ class Contrast(Term):
         )
         losses = [self._direction_loss(pooled, direction) for direction in directions]
         loss = _weighted_mean(losses, [direction.weight for direction in directions])
-        self._remember(pooled)
+        self._remember(pooled, correspondence)
         scale, bias = self.temperature()
         return {"contrast": loss + pooled.zero + 0.0 * (scale + bias)}
 
@@ -170,10 +171,13 @@ class Contrast(Term):
 
     # What is contrasted --------------------------------------------------------------
 
-    def _directions(self, correspondence: Correspondence) -> list[Direction]:
-        names = self.streams or tuple(
+    def _streams(self, correspondence: Correspondence) -> tuple[str, ...]:
+        return self.streams or tuple(
             name for name in correspondence.columns if not name.startswith("teacher.")
         )
+
+    def _directions(self, correspondence: Correspondence) -> list[Direction]:
+        names = self._streams(correspondence)
         return self.layout(names) if callable(self.layout) else list(self.layout)
 
     def _providers(self, directions: Sequence[Direction]) -> list[Positives | Negatives]:
@@ -299,7 +303,7 @@ class Contrast(Term):
         return sorted(name for name in names if name.startswith("teacher."))
 
     @torch.no_grad()
-    def _remember(self, pooled: Pooled) -> None:
+    def _remember(self, pooled: Pooled, correspondence: Correspondence) -> None:
         """Queues take this batch after the loss, so that it is a candidate only once."""
         if not self.training:
             return
@@ -307,6 +311,8 @@ class Contrast(Term):
             name = key.replace("/", ".")
             assert isinstance(queue, EmbeddingQueue)
             queue.push(pooled.columns[name][pooled.present[name]])
+        if isinstance(self.positives, AssignedAcross):
+            self.positives.observe(pooled, self._streams(correspondence), int(self.step))
         self.step += 1
 
 

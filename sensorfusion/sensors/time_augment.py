@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.geometry.clock import Clock
+from sensorfusion.geometry.clock import Clock, ClockKind
 from sensorfusion.sample import Array, Reading
 from sensorfusion.sensors.resampling import rows_at
 from sensorfusion.sensors.transform import Augmentation
@@ -50,9 +50,13 @@ class CropWarp(Augmentation[Reading, Positions]):
     def apply(self, reading: Reading, draw: Positions) -> Reading:
         arrays: dict[str, Any] = {n: rows_at(getattr(reading, n), draw) for n in reading.ARRAYS}
         times = reading.clock.times_T
-        between = np.interp(np.linspace(draw[0], draw[-1], len(draw)), np.arange(len(times)), times)
-        clock = Clock(reading.clock.kind, between.astype(times.dtype))
-        return reading.replace(clock=clock, **arrays)
+        rows = np.linspace(draw[0], draw[-1], len(draw))
+        if reading.clock.kind is ClockKind.ABSOLUTE:
+            return reading.replace(
+                clock=Clock(reading.clock.kind, _instants(times, rows)), **arrays
+            )
+        between = np.interp(rows, np.arange(len(times)), times)
+        return reading.replace(clock=Clock(reading.clock.kind, between), **arrays)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +84,12 @@ class ScaleFastMotion(Augmentation[Reading, float]):
             slow = smoother.astype(values.dtype) @ flat
             arrays[name] = (slow + values.dtype.type(draw) * (flat - slow)).reshape(values.shape)
         return reading.replace(**arrays)
+
+
+def _instants(times: Array, rows: Positions) -> npt.NDArray[np.int64]:
+    # Nanoseconds since 1970 are beyond float64's integers; those since the start are not.
+    elapsed = np.interp(rows, np.arange(len(times)), (times - times[0]).astype(np.float64))
+    return np.asarray(times[0] + np.rint(elapsed).astype(np.int64))
 
 
 def _smoother(rows: int, sigma: float) -> Array:

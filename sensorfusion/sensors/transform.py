@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar, cast
 
@@ -32,11 +32,21 @@ class Transform(Protocol):
         """A transformed copy."""
 
 
-def apply_all(
-    transforms: Sequence[Transform], sample: Sample, generator: np.random.Generator
-) -> Sample:
+Transforms = Sequence["Transform | Transforms"]
+
+
+def flat(transforms: Transforms) -> Iterator[Transform]:
+    """The transforms one after another; an entry may itself be a sequence of transforms."""
+    for entry in transforms:
+        if isinstance(entry, Sequence):
+            yield from flat(entry)
+        else:
+            yield entry
+
+
+def apply_all(transforms: Transforms, sample: Sample, generator: np.random.Generator) -> Sample:
     """The sample after every transform, in order."""
-    for transform in transforms:
+    for transform in flat(transforms):
         sample = transform(sample, generator)
     return sample
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from sensorfusion.errors import ConfigError
 from sensorfusion.sample import Frame, Sample
-from sensorfusion.sensors.transform import Transform, apply_all
+from sensorfusion.sensors.transform import Transforms, apply_all, flat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,13 +28,13 @@ class Views:
     """
 
     sensor: str
-    views: Mapping[str, tuple[Transform, ...]]
+    views: Mapping[str, Transforms]
     keep: bool = False
 
     @property
     def random(self) -> bool:
         """Whether any of the views draws."""
-        return any(t.random for transforms in self.views.values() for t in transforms)
+        return any(t.random for transforms in self.views.values() for t in flat(transforms))
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
         alone = dataclasses.replace(

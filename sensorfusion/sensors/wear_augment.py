@@ -49,7 +49,7 @@ class ScaleSpeed(Augmentation[ImuWindow, float]):
     sigma: float = 0.15
 
     def draw(self, reading: ImuWindow, generator: np.random.Generator) -> float:
-        """s."""
+        """The speed s."""
         return 1.0 + float(generator.normal(0.0, self.sigma))
 
     def apply(self, reading: ImuWindow, draw: float) -> ImuWindow:
@@ -74,7 +74,7 @@ class OffsetImu(Augmentation[ImuWindow, Array]):
 
     def draw(self, reading: ImuWindow, generator: np.random.Generator) -> Array:
         """Biases [6]."""
-        return generator.standard_normal(6) * np.repeat(self.sigma, 3)
+        return np.asarray(generator.standard_normal(6) * np.repeat(self.sigma, 3))
 
     def apply(self, reading: ImuWindow, draw: Array) -> ImuWindow:
         return reading.with_channels(reading.channels + draw)

@@ -30,7 +30,7 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).remov
 
 
 def test_discovery() -> None:
-    assert len(ENCODERS) >= 5
+    assert len(ENCODERS) >= 7
     assert len(FUSIONS) >= 2
 
 
@@ -88,7 +88,7 @@ def _centre(gradients, position: float) -> float:
     energy_T = sum(g.square().flatten(2).sum(-1)[0] for g in gradients)
     rows = torch.linspace(0, 1, len(energy_T), dtype=energy_T.dtype)
     centre = float((energy_T * rows).sum() / energy_T.sum())
-    assert centre == pytest.approx(position, abs=0.2)
+    assert centre == pytest.approx(position, abs=0.25)
     return centre
 
 

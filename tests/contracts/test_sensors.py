@@ -42,7 +42,12 @@ TRANSFORMS = classes(SensorTransform)
 
 # What a transform cannot do without, by the name of the argument.
 REQUIRED = {
-    "sigma": {"JitterImu": (1.0, 1.0), "JitterSkeleton": 0.1, "NoiseImage": 5.0},
+    "sigma": {
+        "JitterImu": (1.0, 1.0),
+        "JitterSkeleton": 0.1,
+        "NoiseImage": 5.0,
+        "OffsetImu": (0.1, 1.0),
+    },
     "steps": 8,
     "size": (6, 8),
     "mean": (0.0,) * 6,
