@@ -1,4 +1,4 @@
-"""The table of UTD-MHAD: every recipe, by leave-one-subject-out on 1, 3, 5, 7 and in the final test.
+"""The table of UTD-MHAD: every recipe, by leave-one-subject-out, and in the final test.
 
     python tools/table.py configs/utd_mhad/table.py                 # choices
     python tools/table.py configs/utd_mhad/table.py --stage test    # the final test

@@ -201,9 +201,9 @@ class Maker:
         print(f"  failed: {why}\n  log: {log}", flush=True)
 
     def _do(self, job: Job) -> None:
-        missing = [place for _, place in job.teachers() if place in self.failures]
+        missing = [place for _, place in job.teachers() if place not in self._finished]
         if missing:
-            raise ConfigError(f"its teacher {missing[0]} failed")
+            raise SensorFusionError(f"its teacher {missing[0]} failed")
         launch = self._launch(job)
         if not self._is_finished(job):
             launch.require_subjects(job.split.train)

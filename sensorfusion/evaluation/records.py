@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 import inspect
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sensorfusion.errors import ConfigError
@@ -14,11 +14,12 @@ from sensorfusion.evaluation.probe import ProbeSettings
 from sensorfusion.evaluation.protocols import Settings
 
 TYPE, SUBJECTS = "type", "subjects"
+_TRANSFORMS = "tuple[Transform, ...]"  # what functions that a record may call return
 _MODULES = ("sensorfusion.datasets.", "sensorfusion.sensors.")
 
 
-def named(reference: str) -> type[Any]:
-    """The class `module:name` of this package's data sets and sensors.
+def named(reference: str) -> Callable[..., Any]:
+    """The class `module:name` of this package's data sets and sensors, or a maker of transforms.
 
     A recorded config may come from elsewhere: nothing outside these is imported or called.
 
@@ -32,13 +33,15 @@ def named(reference: str) -> type[Any]:
             found = getattr(importlib.import_module(module), name, None)
         except ImportError:
             found = None
-    if not isinstance(found, type) or found.__module__ != module:
+    makes = inspect.isfunction(found) and found.__annotations__.get("return") == _TRANSFORMS
+    if not (isinstance(found, type) or makes) or found.__module__ != module:
         raise ConfigError(
             f"{reference!r} is not a class of sensorfusion's data sets and sensors",
             remedy="evaluate with the version that made the run; for code of your own, call "
             "sensorfusion.evaluation.evaluate from Python",
         )
-    return found
+    made: Callable[..., Any] = found
+    return made
 
 
 def built(node: Any, where: str = "config") -> Any:
