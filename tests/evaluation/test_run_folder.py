@@ -21,6 +21,7 @@ from sensorfusion.export import save_encoder
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Frame, Sample
 from sensorfusion.sensors.imu import ImuWindow
+from sensorfusion.sensors.imu_augment import cmkm_imu_augmentations
 from sensorfusion.sensors.skeleton import KINECT_V1, SkeletonWindow
 
 
@@ -218,8 +219,11 @@ def test_a_damaged_encoder_names_its_file(tmp_path):
 def test_records_build_nothing_but_data_sets_and_sensors(monkeypatch):
     monkeypatch.undo()
     assert named("sensorfusion.sensors.imu:ImuWindow") is ImuWindow
+    maker = "sensorfusion.sensors.imu_augment:cmkm_imu_augmentations"
+    assert named(maker) is cmkm_imu_augmentations
     for reference in (
         "os:system",
+        "sensorfusion.sensors.resampling:resample",  # makes no transforms
         "builtins:eval",
         "sensorfusion.checkpoint:write_folder",  # ours, but it would write
         "sensorfusion.sensors.imu:np",
