@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sensorfusion.datasets.utd_mhad import TEST_SUBJECTS
 from sensorfusion.errors import ConfigError
 from sensorfusion.evaluation.command import FLOORS
-from sensorfusion.evaluation.leave_one_out import RESERVED, Split, parse_splits
+from sensorfusion.evaluation.leave_one_out import Split, parse_splits
 from sensorfusion.evaluation.protocols import protocol
 
 CHOOSE, TEST = "choose", "test"
@@ -122,7 +123,7 @@ class Table:
     floors: Sequence[str] = FLOORS
     settings: Mapping[str, Any] = field(default_factory=dict)
     references: Sequence[Reference] = ()
-    reserved: Sequence[int] = RESERVED
+    reserved: Sequence[int] = TEST_SUBJECTS
 
     def __post_init__(self) -> None:
         names = [row.name for row in self.rows]
