@@ -18,7 +18,7 @@ _MODULES = ("sensorfusion.datasets.", "sensorfusion.sensors.")
 
 
 def named(reference: str) -> Callable[..., Any]:
-    """The public class or function `module:name` of this package's data sets and sensors.
+    """The class `module:name` of this package's data sets and sensors, or maker of transforms.
 
     A recorded config may come from elsewhere: nothing outside these is imported or called.
 
@@ -32,14 +32,19 @@ def named(reference: str) -> Callable[..., Any]:
             found = getattr(importlib.import_module(module), name, None)
         except ImportError:
             found = None
-    callable_ = inspect.isclass(found) or inspect.isfunction(found)
-    if not callable_ or found.__module__ != module:  # what a module imported is not its own
+    usable = inspect.isclass(found) or _makes_transforms(found)
+    if not usable or found.__module__ != module:  # what a module imported is not its own
         raise ConfigError(
-            f"{reference!r} is not a class or function of sensorfusion's data sets and sensors",
+            f"{reference!r} is not a class of sensorfusion's data sets and sensors",
             remedy="evaluate with the version that made the run; for code of your own, call "
             "sensorfusion.evaluation.evaluate from Python",
         )
     return cast(Callable[..., Any], found)
+
+
+def _makes_transforms(found: Any) -> bool:
+    made = found.__annotations__.get("return") if inspect.isfunction(found) else None
+    return made in ("Transform", "tuple[Transform, ...]")
 
 
 def built(node: Any, where: str = "config") -> Any:

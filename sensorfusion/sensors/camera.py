@@ -80,7 +80,9 @@ class CameraImage(Reading):
         strip = np.concatenate(list(shown_KHWC), axis=1)
         image = axes.imshow(_visible(strip), interpolation="nearest")
         if strip.shape[2] == 1:
-            axes.figure.colorbar(image, ax=axes, label=self.unit, fraction=0.02, shrink=0.5, pad=0.01)
+            axes.figure.colorbar(
+                image, ax=axes, label=self.unit, fraction=0.02, shrink=0.5, pad=0.01
+            )
         axes.set_anchor("W")
         centres = (np.arange(len(rows)) + 0.5) * shown_KHWC.shape[2] - 0.5
         axes.set_xticks(centres, [f"{t:.2f}" for t in self.clock.times_T[rows]], fontsize="small")

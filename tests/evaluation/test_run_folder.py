@@ -218,6 +218,8 @@ def test_a_damaged_encoder_names_its_file(tmp_path):
 def test_records_build_nothing_but_data_sets_and_sensors(monkeypatch):
     monkeypatch.undo()
     assert named("sensorfusion.sensors.imu:ImuWindow") is ImuWindow
+    maker = "sensorfusion.sensors.imu_augment:cmkm_imu_augmentations"
+    assert all(callable(transform) for transform in built({"type": maker}))
     for reference in (
         "os:system",
         "builtins:eval",
@@ -229,7 +231,7 @@ def test_records_build_nothing_but_data_sets_and_sensors(monkeypatch):
         "sensorfusion.sensors.absent:Thing",
         "sensorfusion.sensors.imu",
     ):
-        with pytest.raises(ConfigError, match="is not a class or function of sensorfusion"):
+        with pytest.raises(ConfigError, match="is not a class of sensorfusion"):
             named(reference)
     with pytest.raises(ConfigError, match=r"config\.data"):
         built({"data": {"type": "sensorfusion.sensors.imu:ImuWindow", "wrong": 1}})
