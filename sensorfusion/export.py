@@ -1,6 +1,6 @@
 """Pretrained encoders as folders: saved with all that it takes to use them, loaded in three lines.
 
-    encoder = sensorfusion.load_encoder("work_dirs/cmc/imu")
+    encoder = sensorfusion.load_encoder("work_dirs/utd_mhad/cmc/encoders/imu")
     features = encoder(reading)      # or several readings, or a batch
     features.tokens                  # [N, D]
 

@@ -295,3 +295,14 @@ def test_light_imports(folder) -> None:
     root = Path(sensorfusion.__file__).parents[1]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, cwd=folder)
+
+
+def test_the_lines_of_the_readme(tmp_path, monkeypatch) -> None:
+    """As written there, against the folder that a run writes."""
+    monkeypatch.chdir(tmp_path)
+    save_encoder(tmp_path / "work_dirs/utd_mhad/cmc/encoders/imu", small())
+    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+    lines = readme.split("```python\n")[1].split("```")[0]
+    names = {"reading": window()}
+    exec(lines, names)
+    assert names["features"].tokens.shape == (1, names["encoder"].width)
