@@ -41,6 +41,7 @@ FLAGS = {
         "--allow-seen",
         "--confusion",
     },
+    "table": {"--stage", "--only", "--seeds", "--out", "--dry-run", "--data-root"},
     "doctor": {"--json"},
 }
 # Written apart, so that this file does not find itself.

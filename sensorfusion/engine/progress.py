@@ -69,6 +69,7 @@ class Progress(Hook):  # type: ignore[misc]
             "samples_per_second": loop.plan.samples(runner.iter) / max(self.seconds, 1e-9),
             "waiting": min(1.0, self.waiting / max(self.seconds, 1e-9)),
             "memory_mib": memory_mib(),
+            "seconds": seconds,
         }
         self._write(runner.iter + 1, loop.epoch, values)
         self._show(runner, values)

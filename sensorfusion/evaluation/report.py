@@ -108,11 +108,11 @@ class Report:
         self.folder = Path(folder)
 
     def __contains__(self, key: str) -> bool:
-        return self._file(key).is_file()
+        return self.file(key).is_file()
 
     def add(self, entry: Entry) -> None:
         """Write an entry, whole or not at all."""
-        _write(self._file(entry.key), json.dumps(asdict(entry), allow_nan=False))
+        write(self.file(entry.key), json.dumps(asdict(entry), allow_nan=False))
 
     def entries(self) -> list[Entry]:
         """All entries, ordered by split, protocol, method and seed.
@@ -137,9 +137,9 @@ class Report:
         """Write `results.json` and `results.md`; returns the latter."""
         entries = self.entries()
         document = {"format": FORMAT, "entries": [asdict(entry) for entry in entries]}
-        _write(self.folder / RESULTS, json.dumps(document, indent=1, allow_nan=False) + "\n")
+        write(self.folder / RESULTS, json.dumps(document, indent=1, allow_nan=False) + "\n")
         table = render_markdown(entries)
-        _write(self.folder / TABLE, table)
+        write(self.folder / TABLE, table)
         return table
 
     def confusions(self) -> dict[tuple[str, str, str], Confusion]:
@@ -161,12 +161,13 @@ class Report:
             path = self.folder / CONFUSION / f"{stem}.png"
             worst = [f"- {count} times {t} taken for {p}" for t, p, count in confusion.worst()]
             text = "\n".join([f"# {', '.join(key)}", "", confusion.table(), "", *worst]) + "\n"
-            _write(path.with_suffix(".md"), text)
+            write(path.with_suffix(".md"), text)
             confusion.draw(path, ", ".join(key))
             written.append(path)
         return written
 
-    def _file(self, key: str) -> Path:
+    def file(self, key: str) -> Path:
+        """Where an entry is, or would be."""
         return self.folder / ENTRIES / f"{key}.json"
 
 
@@ -333,10 +334,15 @@ def _clustered(members: Sequence[tuple[Entry, Measured]]) -> Interval | None:
     return clustered_bootstrap([float(np.mean(v)) for v in values.values()], subjects)
 
 
+def scale_of(metric: str) -> float:
+    """Factor of a metric in tables: shares are shown in percent."""
+    return _UNIT.get(metric, 100.0)
+
+
 def _spread(name: str, values: Sequence[float] | None) -> str:
     if not values:
         return "-"
-    scale = _UNIT.get(name, 100.0)
+    scale = scale_of(name)
     found = summarise([scale * value for value in values])
     spread = "" if found.deviation is None else f" ± {found.deviation:.2f}"
     return f"{found.mean:.2f}{spread}"
@@ -350,7 +356,8 @@ def _interval(row: Row) -> str:
     return f"{100 * row.interval.low:.1f} to {100 * row.interval.high:.1f} ({subjects})"
 
 
-def _write(path: Path, text: str) -> None:
+def write(path: Path, text: str) -> None:
+    """Write a file, whole or not at all."""
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

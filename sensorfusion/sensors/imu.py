@@ -73,7 +73,11 @@ class ImuWindow(Reading):
         axes.set_ylabel(f"acceleration ({acceleration_unit})")
         right.set_ylabel(f"angular rate ({rate_unit or acceleration_unit})")
         handles = [*axes.get_lines(), *right.get_lines()]
-        above = {"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "borderaxespad": 0.2}
+        above: dict[str, Any] = {
+            "loc": "lower right",
+            "bbox_to_anchor": (1.0, 1.0),
+            "borderaxespad": 0.2,
+        }
         axes.legend(handles=handles, ncols=6, fontsize="small", frameon=False, **above)
 
 
