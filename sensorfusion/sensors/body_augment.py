@@ -64,8 +64,7 @@ class ScaleLimbs(Augmentation[SkeletonWindow, Array]):
     def apply(self, reading: SkeletonWindow, draw: Array) -> SkeletonWindow:
         to_joints_JJ = _bones_to_joints(reading.tree)
         change_JJ = to_joints_JJ @ np.diag(draw) @ np.linalg.inv(to_joints_JJ)
-        joints = np.einsum("jk,tkc->tjc", change_JJ.astype(np.float32), reading.joints)
-        return reading.replace(joints=joints)
+        return reading.replace(joints=change_JJ.astype(np.float32) @ reading.joints)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,7 @@ def _instants(times: Array, rows: Positions) -> npt.NDArray[np.int64]:
     return np.asarray(times[0] + np.rint(elapsed).astype(np.int64))
 
 
+@lru_cache(maxsize=16)
 def _smoother(rows: int, sigma: float) -> Array:
     """Gaussian moving average as a matrix [T, T]; rows sum to one, at the ends too."""
     time = np.arange(rows)
