@@ -7,8 +7,9 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home user
 
-# Where pip finds PyTorch's CPU build; without it the CUDA build is installed, which works too.
-ARG PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu
+# The index of PyTorch's CPU builds; without it the larger CUDA build is installed, which works too:
+# --build-arg PIP_EXTRA_INDEX_URL=...
+ARG PIP_EXTRA_INDEX_URL=
 
 USER user
 WORKDIR /home/user/sensorfusion

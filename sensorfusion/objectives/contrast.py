@@ -265,11 +265,11 @@ class Contrast(Term):
                     negatives=(direction.negatives or self.negatives)(relation),
                 )
             )
-        return pooled.columns[anchor][row_id], blocks
+        return _rows(pooled.columns[anchor], row_id), blocks
 
     def _relation(self, pooled: Pooled, anchor: str, candidate: str, row_id: Tensor) -> Relation:
         column_id = pooled.present[candidate].nonzero()[:, 0]
-        columns = pooled.columns[candidate][column_id]
+        columns = _rows(pooled.columns[candidate], column_id)
         key = candidate.replace(".", "/")
         if key in self.queues:
             past: Tensor = self.queues[key]()
@@ -278,7 +278,7 @@ class Contrast(Term):
         return Relation(
             anchor,
             candidate,
-            pooled.columns[anchor][row_id],
+            _rows(pooled.columns[anchor], row_id),
             columns,
             row_id,
             column_id,
@@ -313,6 +313,11 @@ class Contrast(Term):
         if isinstance(self.positives, AssignedAcross):
             self.positives.observe(pooled, self._streams(correspondence), int(self.step))
         self.step += 1
+
+
+def _rows(values_ID: Tensor, ids: Tensor) -> Tensor:
+    """The rows of different, increasing ids; without a copy when these are all rows."""
+    return values_ID if len(ids) == len(values_ID) else values_ID[ids]
 
 
 def _my_ids(pooled: Pooled, stream: str) -> Tensor:
