@@ -14,12 +14,11 @@ from sensorfusion.evaluation.probe import ProbeSettings
 from sensorfusion.evaluation.protocols import Settings
 
 TYPE, SUBJECTS = "type", "subjects"
-_TRANSFORMS = "tuple[Transform, ...]"  # what functions that a record may call return
 _MODULES = ("sensorfusion.datasets.", "sensorfusion.sensors.")
 
 
 def named(reference: str) -> Callable[..., Any]:
-    """The class `module:name` of this package's data sets and sensors, or a maker of transforms.
+    """The class `module:name` of this package's data sets and sensors, or maker of transforms.
 
     A recorded config may come from elsewhere: nothing outside these is imported or called.
 
@@ -33,15 +32,20 @@ def named(reference: str) -> Callable[..., Any]:
             found = getattr(importlib.import_module(module), name, None)
         except ImportError:
             found = None
-    makes = inspect.isfunction(found) and found.__annotations__.get("return") == _TRANSFORMS
-    if not (isinstance(found, type) or makes) or found.__module__ != module:
+    usable = inspect.isclass(found) or _makes_transforms(found)
+    if not usable or found.__module__ != module:  # what a module imported is not its own
         raise ConfigError(
-            f"{reference!r} is not a class or function of sensorfusion's data sets and sensors",
+            f"{reference!r} is not a class of sensorfusion's data sets and sensors",
             remedy="evaluate with the version that made the run; for code of your own, call "
             "sensorfusion.evaluation.evaluate from Python",
         )
     made: Callable[..., Any] = found
     return made
+
+
+def _makes_transforms(found: Any) -> bool:
+    made = found.__annotations__.get("return") if inspect.isfunction(found) else None
+    return made in ("Transform", "tuple[Transform, ...]")
 
 
 def built(node: Any, where: str = "config") -> Any:

@@ -22,7 +22,7 @@ from sensorfusion.sensors.transform import Augmentation, SensorTransform
 from tests.sensors import windows
 
 KNOWN_READINGS = 3
-KNOWN_TRANSFORMS = 25
+KNOWN_TRANSFORMS = 36
 
 
 def classes(base: type) -> list[type]:
