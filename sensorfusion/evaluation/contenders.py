@@ -65,7 +65,8 @@ class Contender(abc.ABC):
     """Something that is scored on splits.
 
     Args:
-        name: in tables. floor: whether it is a floor. config_hash, checkpoint_hash: see `Entry`.
+        name: in tables. floor: whether it is a floor.
+        config_hash, checkpoint_hash, recipe_hash: see `Entry`.
         seen: subjects of its pretraining; None: unknown.
     """
 
@@ -74,6 +75,7 @@ class Contender(abc.ABC):
     checkpoint_hash: str
     floor: bool = False
     seen: tuple[int, ...] | None = None
+    recipe_hash: str = ""
 
     @abc.abstractmethod
     def scores(

@@ -132,6 +132,7 @@ def _entry(
         versions=versions(),
         command=command,
         scores=[_measured(score, test, settings) for score, test in scored],
+        recipe_hash=contender.recipe_hash,
     )
 
 

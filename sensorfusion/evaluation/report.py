@@ -54,6 +54,8 @@ class Entry:
         split: see `Split.record`. counts: clips of each part.
         seed: of the probe, and of the weights where they are made here.
         settings: of the protocols. config_hash: of the run's resolved config.
+        recipe_hash: of the config without what differs between folds and seeds: entries of one
+            recipe are one line of the table; empty: the config_hash.
         checkpoint_hash: of the weights. seen: subjects of the pretraining; None: unknown.
         versions: of what computed it. command: how to compute it again.
     """
@@ -71,6 +73,7 @@ class Entry:
     versions: Mapping[str, str]
     command: str
     scores: Sequence[Measured]
+    recipe_hash: str = ""
     format: int = field(default=FORMAT)
 
     @property
@@ -235,7 +238,7 @@ def rows(entries: Sequence[Entry]) -> list[Row]:
                 score.protocol,
                 entry.floor,
                 entry.method,
-                entry.config_hash,
+                entry.recipe_hash or entry.config_hash,
                 digest(entry.settings),
             )
             groups.setdefault(key, []).append((entry, score))
@@ -272,7 +275,7 @@ def _footnotes(entries: Sequence[Entry]) -> list[str]:
         return ["No results yet."]
     subjects = {f"- split {e.split['family']}: " + _parts(e) for e in entries}
     hashes = {
-        f"- {e.method}: config {e.config_hash[:12]}, pretrained on "
+        f"- {e.method}: recipe {(e.recipe_hash or e.config_hash)[:12]}, pretrained on "
         + ("nothing" if e.floor else "unknown subjects" if e.seen is None else f"{list(e.seen)}")
         for e in entries
     }

@@ -90,6 +90,24 @@ class RunFolder:
         return digest(self.config)
 
     @functools.cached_property
+    def recipe_hash(self) -> str:
+        """Of the recipe: the resolved config without its seed, subjects and teachers' places.
+
+        Runs of one recipe on several folds and seeds have one hash; their checkpoints differ.
+        """
+        recipe = {key: value for key, value in self.config.items() if key != "seed"}
+        for section, key in (("data", "train"), ("evaluation", "data")):
+            node = (recipe.get(section) or {}).get(key)
+            if node is not None and goes_by_subjects(node):
+                recipe[section] = {**recipe[section], key: with_subjects(node, ())}
+        teachers = recipe.get("model", {}).get("teachers") or {}
+        placeless = {
+            name: {key: value for key, value in teacher.items() if key != "path"}
+            for name, teacher in teachers.items()
+        }
+        return digest({**recipe, "model": {**recipe.get("model", {}), "teachers": placeless}})
+
+    @functools.cached_property
     def checkpoint_hash(self) -> str:
         """Of the encoders' weight files, names and content."""
         total = hashlib.sha256()
@@ -104,6 +122,7 @@ class RunFolder:
         return FrozenEncoders(
             name=name or self.path.name,
             config_hash=self.config_hash,
+            recipe_hash=self.recipe_hash,
             checkpoint_hash=self.checkpoint_hash,
             seen=subjects_of(_section(self.config, "data", "train")),
             load=self.load,

@@ -170,7 +170,7 @@ class Results:
 
 def grouped(entries: Sequence[Entry], identity: str) -> list[Any]:
     """Lines of entries that differ in subjects and seeds only, whose configs therefore differ."""
-    return rows([dataclasses.replace(entry, config_hash=identity) for entry in entries])
+    return rows([dataclasses.replace(entry, recipe_hash=identity) for entry in entries])
 
 
 def _mean(entries: Sequence[Entry]) -> float:

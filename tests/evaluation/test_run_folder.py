@@ -129,6 +129,7 @@ def test_run_folder_gives_encoders_heads_data_and_hashes(tmp_path):
     other = RunFolder.open(write_run(tmp_path / "other", seed=1, subjects=(5,)))
     assert other.checkpoint_hash != run.checkpoint_hash
     assert other.config_hash != run.config_hash
+    assert other.recipe_hash == run.recipe_hash  # they differ in seed and subjects only
     # Floors depend on architecture and data, not on who was pretrained on.
     assert other.floor_hash == run.floor_hash
 
