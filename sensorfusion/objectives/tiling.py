@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 # Log-weight of a pair that does not count. Finite, so that a row in which nothing counts has
 # a finite log-sum-exp and no NaN gradient.
 NOTHING = -1e30
-TILE = 1024
+TILE = 768
 
 Place = tuple[slice, slice]
 TileFunction = Callable[[Tensor, Place], tuple[Tensor, ...]]
