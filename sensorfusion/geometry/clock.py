@@ -69,13 +69,3 @@ class Clock:
     def instant(nanoseconds: int) -> Clock:
         """One absolute time."""
         return Clock(ClockKind.ABSOLUTE, np.array([nanoseconds], dtype=np.int64))
-
-
-def require_same_kind(first: Clock, second: Clock, *, where: str) -> None:
-    """Raise `ClockError` unless both clocks count the same thing."""
-    if first.kind is not second.kind:
-        raise ClockError(
-            f"a {first.kind.value} clock cannot be matched with a {second.kind.value} clock",
-            where=where,
-            remedy="convert one of them explicitly; matching never guesses",
-        )

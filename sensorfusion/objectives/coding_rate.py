@@ -12,7 +12,6 @@ from torch.nn.functional import cosine_similarity
 from sensorfusion.distributed import share_of, sum_of_parts, sum_over_ranks
 from sensorfusion.errors import ConfigError
 from sensorfusion.objectives.embeddings import (
-    TEACHER,
     Embeddings,
     Places,
     chosen_columns,
@@ -20,7 +19,7 @@ from sensorfusion.objectives.embeddings import (
     mean_of,
 )
 from sensorfusion.objectives.precision import full_precision
-from sensorfusion.objectives.term import Targets, Term
+from sensorfusion.objectives.term import TEACHER, Targets, Term
 from sensorfusion.sample import Correspondence, Features
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
 
 from sensorfusion.distributed import sum_of_parts, sum_over_ranks
 from sensorfusion.errors import ConfigError
-from sensorfusion.objectives.assignment import AssignedAcross
 from sensorfusion.objectives.kernel import (
     Block,
     Hardness,
@@ -26,11 +25,11 @@ from sensorfusion.objectives.negatives import Negatives, Others, connectivity
 from sensorfusion.objectives.pooled import Pooled, pool
 from sensorfusion.objectives.positives import Positives, SameMoment
 from sensorfusion.objectives.precision import full_precision
-from sensorfusion.objectives.queue import EmbeddingQueue
+from sensorfusion.objectives.queue import EmbeddingQueue, queue_name
 from sensorfusion.objectives.relation import QUEUED, Relation
 from sensorfusion.objectives.row_statistics import row_statistics, sigmoid_losses
 from sensorfusion.objectives.temperature import Temperature
-from sensorfusion.objectives.term import Targets, Term
+from sensorfusion.objectives.term import TEACHER, Targets, Term, learned_columns
 from sensorfusion.objectives.tiling import NOTHING, TILE
 from sensorfusion.sample import Correspondence, Features
 
@@ -138,7 +137,7 @@ class Contrast(Term):
         self.queues = nn.ModuleDict()
         if queue:
             for name in self._queued():
-                self.queues[name.replace(".", "/")] = EmbeddingQueue(queue, queue_width)
+                self.queues[queue_name(name)] = EmbeddingQueue(queue, queue_width)
         self.register_buffer("step", torch.zeros((), dtype=torch.int64))
 
     @full_precision
@@ -171,9 +170,7 @@ class Contrast(Term):
     # What is contrasted --------------------------------------------------------------
 
     def _streams(self, correspondence: Correspondence) -> tuple[str, ...]:
-        return self.streams or tuple(
-            name for name in correspondence.columns if not name.startswith("teacher.")
-        )
+        return self.streams or learned_columns(correspondence)
 
     def _directions(self, correspondence: Correspondence) -> list[Direction]:
         names = self._streams(correspondence)
@@ -270,7 +267,7 @@ class Contrast(Term):
     def _relation(self, pooled: Pooled, anchor: str, candidate: str, row_id: Tensor) -> Relation:
         column_id = pooled.present[candidate].nonzero()[:, 0]
         columns = _rows(pooled.columns[candidate], column_id)
-        key = candidate.replace(".", "/")
+        key = queue_name(candidate)
         if key in self.queues:
             past: Tensor = self.queues[key]()
             columns = torch.cat([columns, past.to(columns.dtype)])
@@ -299,19 +296,17 @@ class Contrast(Term):
         if callable(self.layout):
             raise ConfigError("a queue needs explicit directions", remedy="give a list as layout")
         names = {name for d in self.layout for name in d.candidates}
-        return sorted(name for name in names if name.startswith("teacher."))
+        return sorted(name for name in names if name.startswith(TEACHER))
 
     @torch.no_grad()
     def _remember(self, pooled: Pooled, correspondence: Correspondence) -> None:
         """Queues take this batch after the loss, so that it is a candidate only once."""
         if not self.training:
             return
-        for key, queue in self.queues.items():
-            name = key.replace("/", ".")
-            assert isinstance(queue, EmbeddingQueue)
+        for name in self._queued() if self.queues else ():
+            queue = cast(EmbeddingQueue, self.queues[queue_name(name)])
             queue.push(pooled.columns[name][pooled.present[name]])
-        if isinstance(self.positives, AssignedAcross):
-            self.positives.observe(pooled, self._streams(correspondence), int(self.step))
+        self.positives.observe(pooled, self._streams(correspondence), int(self.step))
         self.step += 1
 
 

@@ -17,12 +17,12 @@ from torch.utils.checkpoint import checkpoint
 
 from sensorfusion.errors import ConfigError
 from sensorfusion.objectives.precision import at_least_float32
+from sensorfusion.objectives.term import learned_columns
 from sensorfusion.sample import Correspondence, Features
 
 Pairs = Sequence[tuple[str, str]]
 Places = Sequence[tuple[int, int]]
 
-TEACHER = "teacher."  # prefix of teachers' streams and columns
 CHUNK = 2**24  # elements of a pairwise matrix that are held at once
 
 
@@ -99,7 +99,7 @@ def chosen_columns(
         ConfigError: for a column that does not exist, naming those that do.
     """
     if columns is None:
-        columns = [name for name in correspondence.columns if not name.startswith(TEACHER)]
+        columns = learned_columns(correspondence)
     if pairs is None:
         pairs = list(combinations(columns, 2))
     names = list(dict.fromkeys([*columns, *(name for pair in pairs for name in pair)]))

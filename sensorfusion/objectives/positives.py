@@ -42,6 +42,14 @@ class Positives(abc.ABC):
     def __call__(self, relation: Relation) -> Weights:
         """Weights P of the relation's pairs."""
 
+    def observe(self, pooled: Pooled, streams: tuple[str, ...], step: int) -> None:  # noqa: B027
+        """Called once after each training loss, for providers that keep what they have seen.
+
+        Args:
+            pooled: the batch's embeddings, of all ranks. streams: what the term contrasts.
+            step: applications of the term so far.
+        """
+
 
 @dataclass(frozen=True)
 class SameMoment(Positives):

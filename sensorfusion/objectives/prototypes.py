@@ -13,7 +13,7 @@ from sensorfusion.distributed import gather, gather_indices, sum_of_parts
 from sensorfusion.errors import ConfigError
 from sensorfusion.objectives.embeddings import Embeddings, Pairs, chosen_columns, embed, mean_of
 from sensorfusion.objectives.precision import full_precision
-from sensorfusion.objectives.queue import EmbeddingQueue
+from sensorfusion.objectives.queue import EmbeddingQueue, queue_name
 from sensorfusion.objectives.sinkhorn import sinkhorn
 from sensorfusion.objectives.term import Targets, Term
 from sensorfusion.sample import Correspondence, Features
@@ -68,7 +68,7 @@ class Prototypes(Term):
             raise ConfigError(
                 "a queue needs to know its columns", remedy="name them with `columns`"
             )
-        names = [_key(name) for name in columns or ()] if queue else []
+        names = [queue_name(name) for name in columns or ()] if queue else []
         self.queues = nn.ModuleDict({name: EmbeddingQueue(queue, width) for name in names})
         self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
         self.frozen_steps, self.queue_from = frozen_steps, queue_from
@@ -148,9 +148,5 @@ class Prototypes(Term):
         return codes_NP
 
     def _queue(self, column: str) -> EmbeddingQueue | None:
-        name = _key(column)
+        name = queue_name(column)
         return cast(EmbeddingQueue, self.queues[name]) if name in self.queues else None
-
-
-def _key(column: str) -> str:
-    return column.replace(".", "/")  # names of modules have no dots

@@ -8,6 +8,11 @@ from torch import Tensor, nn
 from sensorfusion.errors import ConfigError
 
 
+def queue_name(column: str) -> str:
+    """Name of a column's queue in a `ModuleDict`: names of modules have no dots."""
+    return column.replace(".", "/")
+
+
 class EmbeddingQueue(nn.Module):
     """The last `size` embeddings of one stream, oldest overwritten first.
 

@@ -15,7 +15,7 @@ from sensorfusion.objectives.pooled import Pooled, pool
 from sensorfusion.objectives.precision import full_precision
 from sensorfusion.objectives.row_statistics import row_statistics
 from sensorfusion.objectives.temperature import Temperature
-from sensorfusion.objectives.term import Targets, Term
+from sensorfusion.objectives.term import Targets, Term, learned_columns
 from sensorfusion.objectives.tiling import TILE
 from sensorfusion.objectives.weights import EVERY, NONE, Entries, Weights
 from sensorfusion.sample import Correspondence, Features
@@ -84,9 +84,7 @@ class Symile(Term):
         targets: Targets,
     ) -> dict[str, Tensor]:
         """The loss under the name `symile`."""
-        names = self.streams or tuple(
-            name for name in correspondence.columns if not name.startswith("teacher.")
-        )
+        names = self.streams or learned_columns(correspondence)
         if len(names) < 2:
             raise ConfigError(f"Symile needs two streams or more, found {names}")
         pooled = pool(

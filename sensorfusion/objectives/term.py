@@ -10,6 +10,12 @@ from torch import Tensor, nn
 from sensorfusion.sample import Correspondence, Features
 
 Targets = Mapping[str, Tensor]
+TEACHER = "teacher."  # prefix of teachers' streams and columns
+
+
+def learned_columns(correspondence: Correspondence) -> tuple[str, ...]:
+    """The columns of sensors and fusions: all but teachers'."""
+    return tuple(name for name in correspondence.columns if not name.startswith(TEACHER))
 
 
 class Term(nn.Module, abc.ABC):

@@ -29,12 +29,6 @@ class Entries:
         index = torch.zeros(0, dtype=torch.int64, device=like.device)
         return Entries(index, index, like.new_zeros(0))
 
-    @staticmethod
-    def where(mask_RC: Tensor, values_RC: Tensor) -> Entries:
-        """The pairs at which a dense mask is True."""
-        rows, columns = mask_RC.nonzero(as_tuple=True)
-        return Entries(rows, columns, values_RC[rows, columns])
-
     def __len__(self) -> int:
         return len(self.rows)
 
@@ -72,8 +66,3 @@ class Weights:
 
 NONE = Weights()
 EVERY = Weights(default=1.0)
-
-
-def dense(weights_RC: Tensor) -> Weights:
-    """Weights that are given as a matrix."""
-    return Weights(tile=lambda r, c: weights_RC[r, c], inputs=(weights_RC,))

@@ -9,31 +9,24 @@ import numpy as np
 from sensorfusion.geometry.rotation import rotation_about
 from sensorfusion.sample import Array
 from sensorfusion.sensors.imu import ImuWindow
+from sensorfusion.sensors.imu_augment import RotateImu
 from sensorfusion.sensors.transform import Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)
-class TiltImu(Augmentation[ImuWindow, Array]):
-    """The sensor is strapped on a little differently: one rotation for all rows.
+class TiltImu(RotateImu):
+    """The sensor is strapped on a little differently: mostly small angles, few large ones.
 
     Args:
         degrees: deviation of the angle, about an axis of any direction.
     """
 
-    kind = ImuWindow
-    sensors: tuple[str, ...] = ("imu",)
     degrees: float = 20.0
 
     def draw(self, reading: ImuWindow, generator: np.random.Generator) -> Array:
         """Rotation matrix [3, 3]."""
         angle = np.deg2rad(generator.normal(0.0, self.degrees))
         return rotation_about(generator.standard_normal(3), angle)
-
-    def apply(self, reading: ImuWindow, draw: Array) -> ImuWindow:
-        turn_33 = draw.T.astype(np.float32)
-        return reading.replace(
-            acceleration=reading.acceleration @ turn_33, angular_rate=reading.angular_rate @ turn_33
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
