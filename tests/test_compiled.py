@@ -1,0 +1,110 @@
+"""A kernel gives the same numbers on threads, alone, after a fork and from several threads."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from sensorfusion.compiled import compiled, inlined
+
+
+@inlined
+def square(value):
+    return value * value
+
+
+@compiled()
+def square_all(values_N, squares_N):
+    """Square every value."""
+    for row in numba.prange(values_N.shape[0]):
+        squares_N[row] = square(values_N[row])
+
+
+def squares(count: int = 10_000) -> np.ndarray:
+    values_N = np.arange(count, dtype=np.float64)
+    squares_N = np.empty_like(values_N)
+    square_all(values_N, squares_N)
+    return squares_N
+
+
+def test_both_forms_and_the_python_function_agree() -> None:
+    values_N = np.linspace(-3, 3, 1001)
+    results = []
+    for form in (square_all.python, square_all.serial, square_all.parallel, square_all):
+        results.append(np.empty_like(values_N))
+        form(values_N, results[-1])
+    assert all(np.array_equal(result, values_N**2) for result in results)
+    assert square_all.__doc__ == "Square every value."
+
+
+def in_child(queue) -> None:
+    queue.put(float(squares().sum()))
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_a_worker_may_call_a_kernel_that_its_parent_has_called(start: str) -> None:
+    expected = float(squares().sum())
+    context = multiprocessing.get_context(start)
+    queue = context.Queue()
+    child = context.Process(target=in_child, args=(queue,))
+    child.start()
+    assert queue.get(timeout=120) == expected
+    child.join(timeout=30)
+    assert child.exitcode == 0
+
+
+THREADS = """
+import sys, threading
+sys.path[:0] = [{root!r}]
+from tests.test_compiled import squares
+expected = squares()
+wrong = []
+def work():
+    for _ in range(100):
+        if (squares() != expected).any():
+            wrong.append(1)
+threads = [threading.Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+sys.exit(len(wrong))
+"""
+
+
+def test_threads_may_call_kernels_at_the_same_time_whatever_the_pool() -> None:
+    script = THREADS.format(root=str(Path(__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "NUMBA_THREADING_LAYER": "workqueue"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_kernel_lets_other_python_threads_run() -> None:
+    ticks = []
+    stop = threading.Event()
+
+    def tick() -> None:
+        while not stop.is_set():
+            ticks.append(1)
+            stop.wait(0.0005)
+
+    squares()
+    thread = threading.Thread(target=tick)
+    thread.start()
+    before = len(ticks)
+    values_N = np.ones(30_000_000)
+    square_all(values_N, values_N)
+    stop.set()
+    thread.join()
+    assert len(ticks) - before > 2
