@@ -24,6 +24,10 @@ class Dataset(Protocol):
     def sensors(self) -> Mapping[str, type[Reading]]:
         """The type of reading of every sensor that samples may have."""
 
+    @property
+    def class_names(self) -> Mapping[str, Sequence[str]]:
+        """Of each label whose numbers have names: the name of class 0, 1, ..."""
+
     def __len__(self) -> int:
         """Number of samples."""
 
@@ -113,6 +117,11 @@ class Cached:
     def sensors(self) -> Mapping[str, type[Reading]]:
         """The sensors of the underlying data set."""
         return self.dataset.sensors
+
+    @property
+    def class_names(self) -> Mapping[str, Sequence[str]]:
+        """The names of the underlying data set."""
+        return self.dataset.class_names
 
     @property
     def nbytes(self) -> int:

@@ -107,6 +107,11 @@ class GeneratedMotion:
         """The type of reading of every sensor."""
         return {name: SENSORS[name] for name in self._names}
 
+    @property
+    def class_names(self) -> Mapping[str, Sequence[str]]:
+        """The actions' names."""
+        return {"action": tuple(ACTIONS)}
+
     def __len__(self) -> int:
         return len(self._clips)
 

@@ -130,6 +130,11 @@ class UtdMhad:
         """The type of reading of every sensor that is read."""
         return {name: SENSORS[name] for name in self._held}
 
+    @property
+    def class_names(self) -> Mapping[str, Sequence[str]]:
+        """The actions' names."""
+        return {"action": ACTIONS}
+
     def __len__(self) -> int:
         return len(self.clips)
 

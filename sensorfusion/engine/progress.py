@@ -103,26 +103,42 @@ class Progress(Hook):  # type: ignore[misc]
         if self.terminal and (last or time.perf_counter() - self.drawn > _REDRAW):
             self.drawn = time.perf_counter()
             width = shutil.get_terminal_size().columns - 1
-            line = describe(done, loop.max_iters, values, left)
+            line = describe(done, loop.max_iters, values, left, width)
             self.terminal.write("\r" + line[:width].ljust(width))
             self.terminal.flush()
         elif not self.terminal and (last or done % self.every == 0):
             runner.logger.info(describe(done, loop.max_iters, values, left))
 
 
-def describe(done: int, steps: int, values: dict[str, float], seconds_left: float) -> str:
-    """One line about a step."""
-    losses = " ".join(
-        f"{k.removeprefix('loss/')} {v:.4g}" for k, v in values.items() if k.startswith("loss")
-    )
+def describe(
+    done: int,
+    steps: int,
+    values: dict[str, float],
+    seconds_left: float,
+    width: int | None = None,
+) -> str:
+    """One line about a step, what matters most first.
+
+    Args:
+        values: as in the metrics file. width: the last parts go until the line has at most so
+            many characters; None: all parts stay.
+    """
     minutes, seconds = divmod(round(seconds_left), 60)
     hours, minutes = divmod(minutes, 60)
-    skipped = f" | {values['skipped']:.0f} skipped" if values["skipped"] else ""
-    return (
-        f"step {done}/{steps} | {losses} | {values['samples_per_second']:.0f} samples/s"
-        f" | waiting {values['waiting']:.0%} | {values['memory_mib']:.0f} MiB{skipped}"
-        f" | left {hours}:{minutes:02d}:{seconds:02d}"
-    )
+    terms = {k.removeprefix("loss/"): v for k, v in values.items() if k.startswith("loss/")}
+    parts = [
+        f"step {done}/{steps}",
+        f"loss {values['loss']:.4g}",
+        f"left {hours}:{minutes:02d}:{seconds:02d}",
+        *([f"{values['skipped']:.0f} skipped"] if values["skipped"] else []),
+        f"{values['samples_per_second']:.0f} samples/s",
+        f"{values['memory_mib']:.0f} MiB",
+        f"waiting {values['waiting']:.0%}",
+        *(f"{name} {value:.4g}" for name, value in terms.items() if len(terms) > 1),
+    ]
+    while width is not None and len(parts) > 1 and len(" | ".join(parts)) > width:
+        parts.pop()
+    return " | ".join(parts)
 
 
 def memory_mib() -> float:

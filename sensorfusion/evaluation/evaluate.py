@@ -133,6 +133,7 @@ def _entry(
         command=command,
         scores=[_measured(score, test, settings) for score, test in scored],
         recipe_hash=contender.recipe_hash,
+        class_names=tuple(getattr(everyone, "class_names", {}).get(settings.label, ())),
     )
 
 

@@ -57,6 +57,7 @@ class Entry:
         recipe_hash: of the config without what differs between folds and seeds: entries of one
             recipe are one line of the table; empty: the config_hash.
         checkpoint_hash: of the weights. seen: subjects of the pretraining; None: unknown.
+        class_names: of label 0, 1, ...; empty: they have none.
         versions: of what computed it. command: how to compute it again.
     """
 
@@ -74,6 +75,7 @@ class Entry:
     command: str
     scores: Sequence[Measured]
     recipe_hash: str = ""
+    class_names: Sequence[str] = ()
     format: int = field(default=FORMAT)
 
     @property
@@ -148,13 +150,21 @@ class Report:
     def confusions(self) -> dict[tuple[str, str, str], Confusion]:
         """(split family, protocol, method) -> confusion over all seeds and folds."""
         pairs: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
+        names: dict[tuple[str, str, str], Sequence[str]] = {}
         for entry in self.entries():
             for score in entry.scores:
-                found = pairs.setdefault((entry.split["family"], score.protocol, entry.method), [])
+                key = (entry.split["family"], score.protocol, entry.method)
                 clips = score.clips
-                found += zip(clips.get("label", ()), clips.get("prediction", ()), strict=True)
-        tensors = {key: torch.tensor(found) for key, found in pairs.items() if found}
-        return {key: Confusion.of(*found.T.contiguous()) for key, found in tensors.items()}
+                pairs.setdefault(key, []).extend(
+                    zip(clips.get("label", ()), clips.get("prediction", ()), strict=True)
+                )
+                names[key] = entry.class_names
+        return {
+            key: Confusion.of(true, predicted, names[key] or None)
+            for key, found in pairs.items()
+            if found
+            for true, predicted in [torch.tensor(found).T.contiguous()]
+        }
 
     def draw_confusions(self) -> list[Path]:
         """Write every confusion matrix to `confusion/`: an image, and per-class scores."""

@@ -278,7 +278,7 @@ def test_a_terminal_has_one_live_line(tmp_path, monkeypatch):
     pretrain(toy.config(), tmp_path)
     shown = [part for part in terminal.getvalue().split("\r") if part.startswith("step")]
     assert shown[-1].startswith("step 12/12 | loss ")
-    assert "pair.contrast" in shown[-1]
+    assert " MiB | waiting " in shown[-1]
     assert "step 10/12" not in (tmp_path / "log.txt").read_text()
     assert isinstance(Progress(1).terminal, io.StringIO)
 
@@ -286,10 +286,12 @@ def test_a_terminal_has_one_live_line(tmp_path, monkeypatch):
 def test_the_line():
     values = {"loss": 1.5, "loss/pair.nce": 1.25, "samples_per_second": 320.4, "waiting": 0.123,
               "memory_mib": 512.0, "skipped": 2.0}  # fmt: skip
-    assert describe(3, 10, values, 3723) == (
-        "step 3/10 | loss 1.5 pair.nce 1.25 | 320 samples/s | waiting 12% | 512 MiB"
-        " | 2 skipped | left 1:02:03"
-    )
+    said = "step 3/10 | loss 1.5 | left 1:02:03 | 2 skipped | 320 samples/s | 512 MiB | waiting 12%"
+    assert describe(3, 10, values, 3723) == said  # one term: its loss is the total
+    values["loss/gap"] = 0.25
+    assert describe(3, 10, values, 3723) == said + " | pair.nce 1.25 | gap 0.25"
+    assert describe(3, 10, values, 3723, 79).endswith("| 2 skipped | 320 samples/s | 512 MiB")
+    assert describe(3, 10, values, 3723, 5) == "step 3/10"
 
 
 class Epochs(Hook):

@@ -1,5 +1,6 @@
 """The driver and the report, on a data set with a known answer."""
 
+import dataclasses
 import json
 import shutil
 
@@ -163,6 +164,14 @@ def test_confusions_gather_seeds_and_folds(tmp_path):
     (image,) = report.draw_confusions()
     assert image.read_bytes()[:4] == b"\x89PNG"
     assert "| class | precision" in image.with_suffix(".md").read_text()
+
+
+def test_confusions_name_their_classes(tmp_path):
+    report, _, _ = run(tmp_path, [Counting()])
+    for entry in report.entries():
+        report.add(dataclasses.replace(entry, class_names=[f"class {i}" for i in range(50)]))
+    (confusion,) = report.confusions().values()
+    assert confusion.names == tuple(f"class {label}" for label in confusion.labels)
 
 
 def test_merge_of_partial_results(tmp_path):
