@@ -130,6 +130,10 @@ class Contrast(Term):
         self.intra_temperature = intra_temperature
         self.positives: Positives = positives or SameMoment()
         self.negatives: Negatives = negatives or Others()
+        # What providers of single directions remember is state of the term, like its own.
+        self.of_directions = nn.ModuleList(
+            dict.fromkeys(p for p in self._observers()[1:] if isinstance(p, nn.Module))
+        )
         self.reduce, self.normaliser, self.hardness = reduce, normaliser, hardness
         self.group, self.link, self.row_weights = group, link, row_weights
         self.unit_length, self.tile = unit_length, tile
@@ -179,6 +183,12 @@ class Contrast(Term):
     def _providers(self, directions: Sequence[Direction]) -> list[Positives | Negatives]:
         own = [p for d in directions for p in (d.positives, d.negatives) if p is not None]
         return [self.positives, self.negatives, *own]
+
+    def _observers(self) -> list[Positives]:
+        """The term's positives, then those of explicit directions."""
+        directions = () if callable(self.layout) else self.layout
+        own = [d.positives for d in directions if d.positives is not None]
+        return list(dict.fromkeys([self.positives, *own]))
 
     def _columns(self, directions: Sequence[Direction]) -> list[str]:
         names = [name for d in directions for name in (*d.anchors, *d.candidates)]
@@ -306,7 +316,8 @@ class Contrast(Term):
         for name in self._queued() if self.queues else ():
             queue = cast(EmbeddingQueue, self.queues[queue_name(name)])
             queue.push(pooled.columns[name][pooled.present[name]])
-        self.positives.observe(pooled, self._streams(correspondence), int(self.step))
+        for provider in self._observers():
+            provider.observe(pooled, self._streams(correspondence), int(self.step))
         self.step += 1
 
 

@@ -8,7 +8,7 @@ import torch
 from sensorfusion.errors import ConfigError
 from sensorfusion.objectives.assignment import AssignedAcross
 from sensorfusion.objectives.contrast import Contrast
-from sensorfusion.objectives.layout import joint
+from sensorfusion.objectives.layout import Direction, joint
 from tests.objectives.settings import inputs
 
 CLASSES, SUBJECTS = 5, 3
@@ -80,6 +80,21 @@ def test_assignments_wait_for_their_start():
         run(term, columns, torch.arange(15) // CLASSES)
         counts.append(int((term.positives.partners >= 0).sum()))
     assert counts == [0, 0, 30]
+
+
+def test_a_provider_of_one_direction_remembers_and_is_saved_with_the_term():
+    columns, _ = clips()
+    positives = AssignedAcross(20, width=8)
+    term = Contrast(
+        layout=[
+            Direction(("imu",), ("skeleton",), positives=positives),
+            Direction(("skeleton",), ("imu",), positives=positives),
+        ]
+    ).double()
+    run(term, columns, torch.arange(15) // CLASSES)
+    saved = [name for name in term.state_dict() if name.endswith("partners")]
+    assert len(saved) == 1
+    assert int((term.state_dict()[saved[0]] >= 0).sum()) == 30
 
 
 def test_uneven_subjects_leave_some_without_a_partner():
