@@ -56,6 +56,15 @@ def inlined(function: Callable[P, R]) -> Callable[P, R]:
     return cast(Callable[P, R], _jit(function, parallel=False, fastmath=False))
 
 
+def borrowing(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a helper that only reads and writes the arrays it is given.
+
+    Like `inlined`, but without counting references, which threads would contend for: the
+    function may neither make arrays nor return any.
+    """
+    return cast(Callable[P, R], _jit(function, parallel=False, fastmath=False, counted=False))
+
+
 def _compile(function: Callable[P, R], parallel: bool, fastmath: bool) -> Any:
     # Numba's cache tells functions apart by name and line, not by options: each form has a name.
     name = f"{function.__qualname__}-{'parallel' if parallel else 'serial'}"
@@ -67,10 +76,17 @@ def _compile(function: Callable[P, R], parallel: bool, fastmath: bool) -> Any:
     return _jit(form, parallel, fastmath)
 
 
-def _jit(function: Callable[..., Any], parallel: bool, fastmath: bool) -> Any:
+def _jit(function: Callable[..., Any], parallel: bool, fastmath: bool, counted: bool = True) -> Any:
+    options: dict[str, Any] = {} if counted else {"_nrt": False}
+
     def jit(cache: bool) -> Any:
         return numba.njit(
-            nogil=True, cache=cache, parallel=parallel, fastmath=fastmath, error_model="numpy"
+            nogil=True,
+            cache=cache,
+            parallel=parallel,
+            fastmath=fastmath,
+            error_model="numpy",
+            **options,
         )(function)
 
     try:

@@ -1,0 +1,276 @@
+"""Pixels of pinhole cameras: colour with sun, shadow, sky and haze; depth and what was hit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from sensorfusion.compiled import borrowing, compiled
+from sensorfusion.simulation.casting import surface_normal, trace
+from sensorfusion.simulation.ground import made_of
+from sensorfusion.simulation.intersect import to_object, unit_normal
+from sensorfusion.simulation.noise import bell, noise
+from sensorfusion.simulation.shapes import BOX
+from sensorfusion.simulation.surface import ground_colour, sky_colour, smooth_sky, surface_colour
+from sensorfusion.simulation.world import World
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+FAR = 180.0  # metres
+SHADOW = 70.0  # metres towards the sun in which something may cast a shadow
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What K cameras saw.
+
+    Args:
+        colour_KHW3: uint8 sRGB. depth_KHW: float32, z in the camera's frame (m), 0 for the sky.
+        shape_KHW: int32 row of the shape, their number for the ground, -1 for the sky.
+    """
+
+    colour_KHW3: npt.NDArray[np.uint8]
+    depth_KHW: npt.NDArray[np.float32]
+    shape_KHW: npt.NDArray[np.int32]
+
+
+def render(
+    world: World,
+    T_block_camera_K44: Floats,
+    intrinsics_K33: Floats,
+    offsets_K: Floats,
+    size: tuple[int, int],
+    *,
+    grain: float = 0.012,
+    seed: int = 0,
+    shadows: bool = True,
+) -> Picture:
+    """Render K cameras.
+
+    Args:
+        T_block_camera_K44: poses in block axes; camera frame x right, y down, z ahead.
+        offsets_K: seconds after the world's moment of each exposure.
+        size: (H, W). grain: deviation of the sensor's noise at full exposure.
+        seed: of the noise. shadows: whether things cast shadows.
+    """
+    count, (height, width) = len(T_block_camera_K44), size
+    colour = np.empty((count, height, width, 3), np.uint8)
+    depth = np.empty((count, height, width), np.float32)
+    shape = np.empty((count, height, width), np.int32)
+    rays = T_block_camera_K44[:, :3, :3] @ np.linalg.inv(intrinsics_K33)
+    centres = np.ascontiguousarray(T_block_camera_K44[:, :3, 3])
+    _render(
+        world,
+        np.ascontiguousarray(rays),
+        centres,
+        np.ascontiguousarray(offsets_K, dtype=np.float64),
+        np.ascontiguousarray(intrinsics_K33[:, 0, 0]),
+        grain,
+        seed,
+        shadows,
+        colour,
+        depth,
+        shape,
+    )
+    return Picture(colour, depth, shape)
+
+
+@compiled()
+def _render(
+    world: World,
+    rays: Floats,
+    centres: Floats,
+    offsets: Floats,
+    focal: Floats,
+    grain: float,
+    seed: int,
+    shadows: bool,
+    colour: Array,
+    depth: Array,
+    shape: Array,
+) -> None:
+    count, height, width = depth.shape
+    for line in numba.prange(count * height):
+        k, v = line // height, line % height
+        x, y, z = centres[k, 0], centres[k, 1], centres[k, 2]
+        for u in range(width):
+            dx = rays[k, 0, 0] * u + rays[k, 0, 1] * v + rays[k, 0, 2]
+            dy = rays[k, 1, 0] * u + rays[k, 1, 1] * v + rays[k, 1, 2]
+            dz = rays[k, 2, 0] * u + rays[k, 2, 1] * v + rays[k, 2, 2]
+            length = math.sqrt(dx * dx + dy * dy + dz * dz)
+            dx, dy, dz = dx / length, dy / length, dz / length
+            t, p = trace(world, x, y, z, dx, dy, dz, offsets[k], FAR, False)
+            shape[k, v, u] = p
+            depth[k, v, u] = t / length if p >= 0 else 0.0
+            spread = length / focal[k]  # metres that a pixel covers, per metre of distance
+            red, green, blue = _shade(world, p, x, y, z, dx, dy, dz, t, offsets[k], spread, shadows)
+            pixel = (k * height + v) * width + u
+            _expose(world.light[11], grain, seed, pixel, red, green, blue, colour[k, v, u])
+
+
+@borrowing
+def _expose(
+    exposure: float,
+    grain: float,
+    seed: int,
+    pixel: int,
+    red: float,
+    green: float,
+    blue: float,
+    out: Array,
+) -> None:
+    """Radiance to sRGB: exposure, a soft shoulder, noise of photons and of reading, gamma."""
+    for c in range(3):
+        value = exposure * (red if c == 0 else green if c == 1 else blue)
+        value = value * (1.0 + 0.12 * value) / (1.0 + value * 0.75)
+        value += grain * (0.3 + math.sqrt(max(value, 0.0))) * bell(pixel, c, seed) * 0.5
+        value = min(max(value, 0.0), 1.0)
+        value = 12.92 * value if value < 0.0031308 else 1.055 * value ** (1.0 / 2.4) - 0.055
+        out[c] = int(255.0 * value + 0.5)
+
+
+@borrowing
+def _shade(
+    world: World,
+    p: int,
+    x: float,
+    y: float,
+    z: float,
+    dx: float,
+    dy: float,
+    dz: float,
+    t: float,
+    offset: float,
+    spread: float,
+    shadows: bool,
+) -> tuple[float, float, float]:
+    """Radiance that comes along a ray."""
+    light, sun = world.light, world.sun_3
+    if p < 0:
+        red, green, blue = sky_colour(light, sun, dx, dy, dz)
+        return red, green, blue
+    hx, hy, hz = x + t * dx, y + t * dy, z + t * dz
+    nx, ny, nz = surface_normal(world, p, x, y, z, dx, dy, dz, t, offset)
+    slant = max(0.15, -(nx * dx + ny * dy + nz * dz))
+    red, green, blue, gloss = _albedo(world, p, hx, hy, hz, nx, ny, nz, offset, spread * t / slant)
+    open_sky = 0.5 + 0.5 * nz
+    if p < world.shapes_P16.shape[0] and world.look_P12[p, 6] == 3.0:
+        bump = 3.0
+        nx += 1.1 * (noise(bump * hx, bump * hy, bump * hz + 11.0) - 0.5)
+        ny += 1.1 * (noise(bump * hx + 31.0, bump * hy, bump * hz) - 0.5)
+    facing = nx * sun[0] + ny * sun[1] + nz * sun[2]
+    direct = 0.0
+    if facing > 0.0 and light[0] > 0.3:
+        direct = facing
+        if shadows:
+            lift = 2e-3 + 1e-4 * t
+            _, blocker = trace(
+                world,
+                hx + lift * nx,
+                hy + lift * ny,
+                hz + lift * nz,
+                sun[0],
+                sun[1],
+                sun[2],
+                offset,
+                SHADOW,
+                True,
+            )
+            direct = facing if blocker < 0 else 0.0
+    elif facing > 0.0:
+        direct = facing
+    bounce = 0.18 * (1.0 - open_sky) + 0.05
+    if gloss > 0.0:
+        cosine = -(nx * dx + ny * dy + nz * dz)
+        mirror = gloss + (1.0 - gloss) * max(0.0, 1.0 - max(cosine, 0.0)) ** 5 * 0.6
+        rx, ry, rz = dx + 2 * cosine * nx, dy + 2 * cosine * ny, dz + 2 * cosine * nz
+        seen = smooth_sky(light, max(rz, 0.0))
+        dim = 0.75 if rz > 0.12 else 0.3
+        spot = 2.5 * direct * max(rx * sun[0] + ry * sun[1] + rz * sun[2], 0.0) ** 200
+    else:
+        mirror, dim, spot, seen = 0.0, 0.0, 0.0, (0.0, 0.0, 0.0)
+    haze = 1.0 - math.exp(-light[10] * t)
+    result = (
+        _blend(
+            red,
+            light[0],
+            direct,
+            open_sky * light[3] * 0.85 + bounce,
+            mirror,
+            seen[0] * dim + spot,
+            haze,
+            light[6],
+        ),
+        _blend(
+            green,
+            light[1],
+            direct,
+            open_sky * light[4] * 0.85 + bounce,
+            mirror,
+            seen[1] * dim + spot,
+            haze,
+            light[7],
+        ),
+        _blend(
+            blue,
+            light[2],
+            direct,
+            open_sky * light[5] * 0.85 + bounce,
+            mirror,
+            seen[2] * dim + spot,
+            haze,
+            light[8],
+        ),
+    )
+    return result
+
+
+@borrowing
+def _blend(
+    albedo: float,
+    sunlight: float,
+    direct: float,
+    ambient: float,
+    mirror: float,
+    seen: float,
+    haze: float,
+    veil: float,
+) -> float:
+    """One channel: diffuse light, mirrored sky, haze."""
+    diffuse = albedo * (sunlight * direct * 0.9 + ambient)
+    return (diffuse * (1.0 - mirror) + seen * mirror) * (1.0 - haze) + 0.8 * veil * haze
+
+
+@borrowing
+def _albedo(
+    world: World,
+    p: int,
+    x: float,
+    y: float,
+    z: float,
+    nx: float,
+    ny: float,
+    nz: float,
+    offset: float,
+    footprint: float,
+) -> tuple[float, float, float, float]:
+    """Colour and gloss of what was hit at a point."""
+    shapes = world.shapes_P16
+    if p >= shapes.shape[0]:
+        made = made_of(world.middle, world.widths, world.lanes, world.crossings, world.plots, x, y)
+        red, green, blue = ground_colour(world.tints, made, x, y, abs(nz) < 0.5, footprint)
+        return red, green, blue, 0.0
+    if offset != 0.0 and world.moving_P[p]:
+        x, y, z, _, _ = to_object(world.moves_P6, p, x, y, z, 0.0, 0.0, offset)
+    ox = shapes[p, 0] * x + shapes[p, 1] * y + shapes[p, 2] * z + shapes[p, 9]
+    oy = shapes[p, 3] * x + shapes[p, 4] * y + shapes[p, 5] * z + shapes[p, 10]
+    oz = shapes[p, 6] * x + shapes[p, 7] * y + shapes[p, 8] * z + shapes[p, 11]
+    gx, gy, gz = 0.0, 0.0, 1.0
+    if shapes[p, 14] == BOX:
+        gx, gy, gz = unit_normal(shapes, p, ox, oy, oz)
+    return surface_colour(world.look_P12, p, ox, oy, oz, gx, gy, gz, footprint)
