@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -86,18 +86,21 @@ class PointCloud(Reading):
         return self.replace(**{name: getattr(self, name)[rows] for name in self.held})
 
     def draw(self, axes: Axes) -> None:
-        """Seen from above: ahead to the right, left upwards, lit by intensity."""
+        """Seen from above: ahead to the right, left upwards, cut where few points lie."""
         ahead_left_up = self.points.astype(np.float64) @ direction_of(self.axes, self.source)
         order = np.argsort(ahead_left_up[:, 2], kind="stable")
         ahead, left = ahead_left_up[order, 0], ahead_left_up[order, 1]
-        shown = axes.scatter(
-            ahead, left, c=self.intensity[order], s=0.5, linewidths=0, cmap="viridis", vmin=0
+        brightest, side = (
+            float(np.percentile(values, 98)) if len(values) else 1.0
+            for values in (self.intensity, np.abs(left))
         )
+        style: dict[str, Any] = {"s": 1.0, "linewidths": 0, "cmap": "viridis"}
+        shown = axes.scatter(ahead, left, c=self.intensity[order], vmin=0, vmax=brightest, **style)
         axes.plot(0, 0, "+", color="tab:red", markersize=10)
-        axes.set_aspect("equal")
+        axes.set(xlim=(-3 * side, 3 * side), ylim=(-side, side), aspect="equal")
         axes.set_xlabel("ahead (m)")
         axes.set_ylabel("left (m)")
-        axes.figure.colorbar(shown, ax=axes, label=self.unit.removeprefix("m, "), shrink=0.8)
+        axes.figure.colorbar(shown, ax=axes, label=self.unit.removeprefix("m, "), extend="max")
 
 
 def direction_of(axes: str, source: str = "") -> npt.NDArray[np.float64]:
