@@ -8,6 +8,7 @@ import torch
 
 from sensorfusion.errors import ConfigError, MissingDependencyError
 from sensorfusion.ops.backends.backend import Backend
+from sensorfusion.ops.backends.cpu import Cpu
 from sensorfusion.ops.backends.gather import GatherScatter
 from sensorfusion.ops.backends.reference import Reference
 
@@ -25,7 +26,9 @@ def backend_for(device: torch.device, name: str | None = None) -> Backend:
     name = name or os.environ.get(VARIABLE) or default_name(device)
     if name not in NAMES:
         raise ConfigError(f"sparse backend {name!r}; known are {', '.join(NAMES)}")
-    if name in ("cpu", "torch"):
+    if name == "cpu":
+        return Cpu()
+    if name == "torch":
         return GatherScatter()
     if name == "reference":
         return Reference()
