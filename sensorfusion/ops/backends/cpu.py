@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sensorfusion.ops.backends.products import outer_products, products
-from sensorfusion.ops.kernel_map import KernelMap, PairLists
+from sensorfusion.ops.kernel_map import KernelMap
+from sensorfusion.ops.pairs import PairLists
 
 
 class Cpu:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sensorfusion.ops.kernel_map import KernelMap, PairLists
+from sensorfusion.ops.kernel_map import KernelMap
+from sensorfusion.ops.pairs import PairLists
 
 
 class GatherScatter:

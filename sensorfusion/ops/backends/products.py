@@ -1,4 +1,4 @@
-"""Sums of products over pairs of rows on the CPU: kernels beside their references.
+"""Sums of products over pairs of rows on the CPU: kernels (in `tiles`) and references.
 
 Work is cut into tiles of output (or input) rows, so that what one tile needs stays in the cache
 while all offsets of the kernel go over it. `tiles_TK`, int64 [T + 1, K], gives the position in
@@ -10,17 +10,12 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from sensorfusion.compiled import compiled
-from sensorfusion.ops.backends.tiles import ROWS, lanes, multiply_rows, outer_rows
+from sensorfusion.ops.backends.tiles import ROWS, add_outer_products, add_products, lanes
 
 Array = NDArray[Any]
-# Pairs that are worked off for all columns before the next ones: their rows stay in the L1 cache.
-MULTIPLY_CHUNK = 4 * ROWS
-OUTER_CHUNK = 48
 
 
 def products(
@@ -46,7 +41,7 @@ def products(
     panels = _panels(weight_KIO, width)
     out_MX = np.zeros((outputs, -(-columns // width) * width), features_NI.dtype)
     rows = (in_rows_P, out_rows_P, tiles_TK)
-    _add_products(features_NI, panels.reshape(-1), *rows, width, out_MX)
+    add_products(features_NI, panels.reshape(-1), *rows, width, out_MX)
     return np.ascontiguousarray(out_MX[:, :columns])
 
 
@@ -93,7 +88,7 @@ def outer_products(
         features_NI = np.pad(features_NI, ((0, 0), (0, ROWS - channels)))
     out_QX = np.zeros((offsets * features_NI.shape[1], columns + surplus), features_NI.dtype)
     rows = (in_rows_P, out_rows_P, tiles_TK)
-    _add_outer_products(features_NI, gradient_MX, *rows, width, parts, out_QX)
+    add_outer_products(features_NI, gradient_MX, *rows, width, parts, out_QX)
     out_KIX = out_QX.reshape(offsets, -1, columns + surplus)
     return np.ascontiguousarray(out_KIX[:, :channels, :columns])
 
@@ -123,76 +118,3 @@ def _panels(weight_KIO: Array, width: int) -> Array:
         part_KIW = weight_KIO[:, :, panel * width : (panel + 1) * width]
         panels_KRIW[:, panel, :, : part_KIW.shape[2]] = part_KIW
     return panels_KRIW
-
-
-@compiled()
-def _add_products(
-    features_NI: Array,
-    panels: Array,
-    in_rows_P: Array,
-    out_rows_P: Array,
-    tiles_TK: Array,
-    width: int,
-    out_MX: Array,
-) -> None:
-    channels, columns = features_NI.shape[1], out_MX.shape[1]
-    for tile in numba.prange(tiles_TK.shape[0] - 1):
-        for k in range(tiles_TK.shape[1]):
-            last = tiles_TK[tile + 1, k]
-            for start in range(tiles_TK[tile, k], last, MULTIPLY_CHUNK):
-                stop = min(start + MULTIPLY_CHUNK, last)
-                for column in range(0, columns, width):
-                    panel = (k * columns + column) * channels
-                    for p in range(start, stop, ROWS):
-                        multiply_rows(
-                            features_NI,
-                            in_rows_P,
-                            panels,
-                            panel,
-                            out_MX,
-                            out_rows_P,
-                            column,
-                            p,
-                            stop,
-                        )
-
-
-@compiled()
-def _add_outer_products(
-    features_NI: Array,
-    gradient_MX: Array,
-    in_rows_P: Array,
-    out_rows_P: Array,
-    tiles_TK: Array,
-    width: int,
-    parts: int,
-    out_QX: Array,
-) -> None:
-    channels, columns = features_NI.shape[1], out_QX.shape[1]
-    blocks = (channels + ROWS - 1) // ROWS
-    cuts = min(parts, blocks)
-    groups = min((parts + cuts - 1) // cuts, tiles_TK.shape[1])
-    for part in numba.prange(cuts * groups):
-        cut, group = part // groups, part % groups
-        low = blocks * cut // cuts * ROWS
-        high = min(blocks * (cut + 1) // cuts * ROWS, channels)
-        for tile in range(tiles_TK.shape[0] - 1):
-            for k in range(group, tiles_TK.shape[1], groups):
-                last = tiles_TK[tile + 1, k]
-                for start in range(tiles_TK[tile, k], last, OUTER_CHUNK):
-                    stop = min(start + OUTER_CHUNK, last)
-                    for c in range(low, high, ROWS):
-                        for column in range(0, columns, width):
-                            outer_rows(
-                                features_NI,
-                                in_rows_P,
-                                gradient_MX,
-                                out_rows_P,
-                                column,
-                                start,
-                                stop,
-                                out_QX,
-                                k * channels,
-                                min(c, channels - ROWS),
-                                c,
-                            )

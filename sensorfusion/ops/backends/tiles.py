@@ -1,12 +1,12 @@
-"""Products of gathered rows, held in vector registers: the inner loops of the CPU backend.
+"""Products of gathered rows, held in vector registers: the kernels of the CPU backend.
 
 Numba turns Python into machine code one scalar at a time and leaves it to LLVM to find vectors,
 which fails for a block of accumulators. So the two inner loops are written in LLVM's own vectors:
 each keeps a block of `ROWS` x `lanes(dtype)` sums in registers, reads rows where they lie and
 adds the block to the result once. LLVM splits the vectors into what the processor has.
 
-Kernels call them with one-dimensional positions; nothing checks bounds. `multiply_rows` and
-`outer_rows` are made for C-contiguous arrays of one floating dtype and int32 row numbers.
+They take C-contiguous arrays of one floating dtype and int32 row numbers; nothing checks bounds.
+The kernels stand in the same file, because Numba's cache on disk looks at no other.
 """
 
 from __future__ import annotations
@@ -14,15 +14,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numba
 import numpy as np
 from numba import types
 from numba.core import cgutils, codegen
 from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from sensorfusion.compiled import compiled
 
 # Numba's own copy of llvmlite, whose version goes with it.
-ir, llvm = cgutils.ir, codegen.ll
+ir: Any = cgutils.ir  # type: ignore[attr-defined]
+llvm: Any = codegen.ll  # type: ignore[attr-defined]
 
+Array = NDArray[Any]
 ROWS = 6
+# Pairs that are worked off for all columns before the next ones: their rows stay in the L1 cache.
+MULTIPLY_CHUNK = 4 * ROWS
+OUTER_CHUNK = 48
 INT = ir.IntType(64)
 
 
@@ -244,3 +253,78 @@ class _Block:
 
 multiply_rows: Any = intrinsic(_multiply_rows)
 outer_rows: Any = intrinsic(_outer_rows)
+
+
+@compiled()
+def add_products(
+    features_NI: Array,
+    panels: Array,
+    in_rows_P: Array,
+    out_rows_P: Array,
+    tiles_TK: Array,
+    width: int,
+    out_MX: Array,
+) -> None:
+    """The kernel of `products.products`; out_MX has whole vectors of columns."""
+    channels, columns = features_NI.shape[1], out_MX.shape[1]
+    for tile in numba.prange(tiles_TK.shape[0] - 1):
+        for k in range(tiles_TK.shape[1]):
+            last = tiles_TK[tile + 1, k]
+            for start in range(tiles_TK[tile, k], last, MULTIPLY_CHUNK):
+                stop = min(start + MULTIPLY_CHUNK, last)
+                for column in range(0, columns, width):
+                    panel = (k * columns + column) * channels
+                    for p in range(start, stop, ROWS):
+                        multiply_rows(
+                            features_NI,
+                            in_rows_P,
+                            panels,
+                            panel,
+                            out_MX,
+                            out_rows_P,
+                            column,
+                            p,
+                            stop,
+                        )
+
+
+@compiled()
+def add_outer_products(
+    features_NI: Array,
+    gradient_MX: Array,
+    in_rows_P: Array,
+    out_rows_P: Array,
+    tiles_TK: Array,
+    width: int,
+    parts: int,
+    out_QX: Array,
+) -> None:
+    """The kernel of `products.outer_products`; there are at least `ROWS` channels."""
+    channels, columns = features_NI.shape[1], out_QX.shape[1]
+    blocks = (channels + ROWS - 1) // ROWS
+    cuts = min(parts, blocks)
+    groups = min((parts + cuts - 1) // cuts, tiles_TK.shape[1])
+    for part in numba.prange(cuts * groups):
+        cut, group = part // groups, part % groups
+        low = blocks * cut // cuts * ROWS
+        high = min(blocks * (cut + 1) // cuts * ROWS, channels)
+        for tile in range(tiles_TK.shape[0] - 1):
+            for k in range(group, tiles_TK.shape[1], groups):
+                last = tiles_TK[tile + 1, k]
+                for start in range(tiles_TK[tile, k], last, OUTER_CHUNK):
+                    stop = min(start + OUTER_CHUNK, last)
+                    for c in range(low, high, ROWS):
+                        for column in range(0, columns, width):
+                            outer_rows(
+                                features_NI,
+                                in_rows_P,
+                                gradient_MX,
+                                out_rows_P,
+                                column,
+                                start,
+                                stop,
+                                out_QX,
+                                k * channels,
+                                min(c, channels - ROWS),
+                                c,
+                            )
