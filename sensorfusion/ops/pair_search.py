@@ -15,6 +15,7 @@ from sensorfusion.ops.kernel import Kernel
 from sensorfusion.ops.packing import Grid, pack
 from sensorfusion.ops.pairs import PairLists
 from sensorfusion.ops.sites import Sites
+from sensorfusion.ops.threads import torch_threads
 
 Array = NDArray[Any]
 # Pieces that the outputs are cut into, for threads.
@@ -43,13 +44,15 @@ def find_pairs(inputs: Sites, outputs: Sites, kernel: Kernel) -> PairLists:
     firsts_R = np.array(steps[:: kernel.size[-1]], np.int64)
     found = np.empty((2, searched, len(query_M)), np.int32)
     counts_KC = np.zeros((searched, CHUNKS), np.int64)
-    _walk(source_N, query_M, firsts_R, kernel.size[-1], kernel.dilation[-1], found, counts_KC)
+    with torch_threads():
+        _walk(source_N, query_M, firsts_R, kernel.size[-1], kernel.dilation[-1], found, counts_KC)
     counts_K = counts_KC.sum(axis=1)
     if identity is not None:
         counts_K = np.concatenate([counts_K, [len(inputs)], counts_K[::-1]])
     starts = np.concatenate([[0], np.cumsum(counts_K)])
     rows_2P = np.empty((2, starts[-1]), np.int32)
-    _collect(found, counts_KC, starts, rows_2P)
+    with torch_threads():
+        _collect(found, counts_KC, starts, rows_2P)
     in_rows_P, out_rows_P = torch.from_numpy(rows_2P).unbind()
     return _pair_lists(in_rows_P, out_rows_P, starts.tolist(), identity, inputs, outputs)
 
@@ -95,8 +98,7 @@ def _query(outputs: Sites, kernel: Kernel, grid: Grid) -> Tensor:
     """Keys of output * stride, ascending."""
     centres_MX = outputs.sorted_coordinates
     if set(kernel.stride) != {1}:
-        centres_MX = centres_MX.clone()
-        centres_MX[:, 1:] *= torch.tensor(kernel.stride, dtype=torch.int32, device=outputs.device)
+        centres_MX = centres_MX * torch.tensor([1, *kernel.stride], device=outputs.device)
     return pack(centres_MX, grid)
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import numba
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -14,6 +11,7 @@ from torch import Tensor
 from sensorfusion.ops.backends.products import outer_products, products
 from sensorfusion.ops.kernel_map import KernelMap
 from sensorfusion.ops.pairs import PairLists
+from sensorfusion.ops.threads import torch_threads
 
 
 class Cpu:
@@ -44,7 +42,7 @@ class Cpu:
             features = _multiplied(gradient, transposed_KOI, pairs.swapped).to(dtype)
         if wanted[1]:
             rows = (pairs.in_rows.numpy(), pairs.out_rows.numpy())
-            with _threads() as threads:
+            with torch_threads() as threads:
                 found = outer_products(_numpy(features_NI), gradient, *rows, pairs.tiles, threads)
             weight = torch.from_numpy(found).to(dtype)
         return features, weight
@@ -52,7 +50,7 @@ class Cpu:
 
 def _multiplied(features_NI: NDArray[Any], weight_KIO: NDArray[Any], pairs: PairLists) -> Tensor:
     rows = (pairs.in_rows.numpy(), pairs.out_rows.numpy())
-    with _threads():
+    with torch_threads():
         out_MO = products(features_NI, weight_KIO, *rows, pairs.tiles, pairs.outputs)
     return torch.from_numpy(out_MO)
 
@@ -61,15 +59,3 @@ def _numpy(tensor: Tensor) -> NDArray[Any]:
     wide = tensor.detach().to(torch.promote_types(tensor.dtype, torch.float32))
     found: NDArray[Any] = wide.contiguous().numpy()
     return found
-
-
-@contextmanager
-def _threads() -> Iterator[int]:
-    """As many threads for kernels as torch has."""
-    before = numba.get_num_threads()
-    threads = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    numba.set_num_threads(threads)
-    try:
-        yield threads
-    finally:
-        numba.set_num_threads(before)
