@@ -9,10 +9,13 @@ from sensorfusion.ops.layers import (
     SubMConv3d,
 )
 from sensorfusion.ops.per_site import BatchNorm, PerSite, ReLU
+from sensorfusion.ops.pooling import MaxPool, MeanPool, global_pool
 from sensorfusion.ops.tensor import SparseTensor, cat
 
 __all__ = [
     "BatchNorm",
+    "MaxPool",
+    "MeanPool",
     "PerSite",
     "ReLU",
     "SparseConv2d",
@@ -23,4 +26,5 @@ __all__ = [
     "SubMConv2d",
     "SubMConv3d",
     "cat",
+    "global_pool",
 ]

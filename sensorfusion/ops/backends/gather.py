@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sensorfusion.ops.kernel_map import KernelMap, PairLists
+from sensorfusion.ops.kernel_map import KernelMap
+from sensorfusion.ops.pairs import PairLists
 
 
 class GatherScatter:
@@ -33,7 +34,7 @@ class GatherScatter:
         features = weight = None
         if wanted[0]:
             transposed_KOI = weight_KIO.transpose(1, 2)
-            features = _scattered(gradient_MO, transposed_KOI, pairs.swapped()).to(dtype)
+            features = _scattered(gradient_MO, transposed_KOI, pairs.swapped).to(dtype)
         if wanted[1]:
             weight = _weight_gradient(features_NI, gradient_MO, pairs).to(dtype)
         return features, weight
@@ -61,6 +62,8 @@ def _scattered(features_NI: Tensor, weight_KIO: Tensor, pairs: PairLists) -> Ten
     rows_PI = features_NI.new_empty(pairs.longest, features_NI.shape[1])
     products_PO = features_NI.new_empty(pairs.longest, channels)
     for offset in pairs.occupied:
+        if offset == pairs.identity:
+            continue
         in_rows, out_rows = pairs.of(offset)
         rows, products = rows_PI[: len(in_rows)], products_PO[: len(in_rows)]
         torch.index_select(features_NI, 0, in_rows, out=rows)
@@ -76,6 +79,8 @@ def _weight_gradient(features_NI: Tensor, gradient_MO: Tensor, pairs: PairLists)
     rows_PI = features_NI.new_empty(pairs.longest, features_NI.shape[1])
     gradients_PO = gradient_MO.new_empty(pairs.longest, gradient_MO.shape[1])
     for offset in pairs.occupied:
+        if offset == pairs.identity:
+            continue
         in_rows, out_rows = pairs.of(offset)
         rows, gradients = rows_PI[: len(in_rows)], gradients_PO[: len(in_rows)]
         torch.index_select(features_NI, 0, in_rows, out=rows)

@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sensorfusion.errors import DataError
-from sensorfusion.ops.kernel_map import KernelMap, common_grid
+from sensorfusion.ops.kernel_map import KernelMap
 from sensorfusion.ops.packing import Grid
+from sensorfusion.ops.pair_search import common_grid
 from sensorfusion.ops.sites import Sites
 
 MOST_CELLS = 2**24
