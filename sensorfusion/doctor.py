@@ -205,8 +205,10 @@ def _without_gpu(section: str, built_for: str | None, driver: bool) -> Finding:
 def sparse() -> Iterator[Finding]:
     """The backend that sparse convolutions use here, and every other one."""
     section = "Sparse convolution"
-    if _import_problems(["torch"])["torch"]:
-        yield Finding(section, "backend", "cannot be told without torch", "note", "see above")
+    if any(_import_problems(["torch", "numba"]).values()):
+        yield Finding(
+            section, "backend in use", "none without torch and numba", "note", "see above"
+        )
         return
     import torch
 
@@ -218,11 +220,11 @@ def sparse() -> Iterator[Finding]:
     value = f"{used} on {device.type}" + (
         f" ({VARIABLE} says so)" if VARIABLE in os.environ else ""
     )
-    problem = found.get(used, f"there is none of this name; known: {', '.join(found)}")  # type: ignore[call-overload]
+    problem = found.get(used, f"there is none of this name; known: {', '.join(found)}")
     yield Finding(section, "backend in use", value, "trouble" if problem else "ok", problem)
     for name, obstacle in found.items():
         if name != used:
-            yield Finding(section, name, obstacle or "available")
+            yield Finding(section, f"{name} backend", obstacle or "available")
 
 
 def clashes() -> Iterator[Finding]:
