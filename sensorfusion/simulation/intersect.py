@@ -120,7 +120,7 @@ def is_hole(
     py = (oy + t * ey) * look[p, 10]
     pz = (oz + t * ez) * look[p, 11]
     if look[p, 6] == 10.0:  # a mesh: bars 6 cm wide every 24 cm
-        return (px + 100.0) % 0.24 > 0.06 and (pz + 100.0) % 0.5 > 0.06
+        return bool((px + 100.0) % 0.24 > 0.06 and (pz + 100.0) % 0.5 > 0.06)
     if look[p, 6] == 16.0:  # a wheel of spokes: its rim and hub are closed
         return bool(0.02 < (ox + t * ex) ** 2 + (oy + t * ey) ** 2 < share)
     return bool(noise(GRAIN * px + 37.0 * (p % 101), GRAIN * py, GRAIN * pz) < share)

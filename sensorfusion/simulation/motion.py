@@ -35,9 +35,7 @@ NO_NOISE = InertialNoise(0.0, 0.0, 0.0, 0.0)
 
 
 def inertial(
-    scene: Scene,
-    times_T: Floats,
-    noise: InertialNoise = MIDDLING
+    scene: Scene, times_T: Floats, noise: InertialNoise = MIDDLING
 ) -> tuple[Floats, Floats]:
     """Specific force [T, 3] and angular rate [T, 3] of a sensor at the rear axle, ego axes.
 

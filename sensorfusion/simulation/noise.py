@@ -11,13 +11,15 @@ import numpy.typing as npt
 from sensorfusion.compiled import borrowing
 
 
-@borrowing
-def lattice(i: Any, j: Any, k: Any) -> Any:
+def lattice_reference(i: Any, j: Any, k: Any) -> Any:
     """A number in [0, 1) that looks random for every triple of integers (scalars or arrays)."""
     mixed = ((i * 73856093) ^ (j * 19349663) ^ (k * 83492791)) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 15)) * 739982445) & 0xFFFFFFFF
     mixed = ((mixed ^ (mixed >> 12)) * 695872825) & 0xFFFFFFFF
     return (mixed ^ (mixed >> 15)) / 4294967296.0
+
+
+lattice = borrowing(lattice_reference)
 
 
 @borrowing
@@ -42,7 +44,7 @@ def noise_reference(points_N3: npt.NDArray[np.float64]) -> npt.NDArray[np.float6
     total = np.zeros(len(points_N3))
     for step in np.ndindex(2, 2, 2):
         weight = np.where(step, blend, 1.0 - blend).prod(axis=1)
-        total += weight * lattice(*(corner + step).T)
+        total += weight * lattice_reference(*(corner + step).T)
     return total
 
 

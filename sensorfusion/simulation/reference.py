@@ -29,7 +29,7 @@ def cast_reference(
     return np.where(seen, distance, np.inf), np.where(seen, row, -1)
 
 
-STEP = 0.02  # metres
+STEP = 0.05  # metres
 
 
 def _ground(

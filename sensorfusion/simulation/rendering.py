@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,7 @@ def render(
     size: tuple[int, int],
     *,
     grain: float = 0.012,
-    seed: int = 0,
+    seeds_K: Sequence[int] | None = None,
     shadows: bool = True,
 ) -> Picture:
     """Render K cameras.
@@ -56,7 +57,7 @@ def render(
         T_block_camera_K44: poses in block axes; camera frame x right, y down, z ahead.
         offsets_K: seconds after the world's moment of each exposure.
         size: (H, W). grain: deviation of the sensor's noise at full exposure.
-        seed: of the noise. shadows: whether things cast shadows.
+        seeds_K: of each camera's noise. shadows: whether things cast shadows.
     """
     count, (height, width) = len(T_block_camera_K44), size
     colour = np.empty((count, height, width, 3), np.uint8)
@@ -71,7 +72,7 @@ def render(
         np.ascontiguousarray(offsets_K, dtype=np.float64),
         np.ascontiguousarray(intrinsics_K33[:, 0, 0]),
         grain,
-        seed,
+        np.arange(count) if seeds_K is None else np.asarray(seeds_K, dtype=np.int64),
         shadows,
         colour,
         depth,
@@ -88,7 +89,7 @@ def _render(
     offsets: Floats,
     focal: Floats,
     grain: float,
-    seed: int,
+    seeds: Array,
     shadows: bool,
     colour: Array,
     depth: Array,
@@ -109,8 +110,8 @@ def _render(
             depth[k, v, u] = t / length if p >= 0 else 0.0
             spread = length / focal[k]  # metres that a pixel covers, per metre of distance
             red, green, blue = _shade(world, p, x, y, z, dx, dy, dz, t, offsets[k], spread, shadows)
-            pixel = (k * height + v) * width + u
-            _expose(world.light[11], grain, seed, pixel, red, green, blue, colour[k, v, u])
+            pixel = v * width + u
+            _expose(world.light[11], grain, seeds[k], pixel, red, green, blue, colour[k, v, u])
 
 
 @borrowing

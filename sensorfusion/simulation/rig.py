@@ -98,8 +98,9 @@ def photograph(
     poses = np.stack([scene.ego_pose(seconds + mount.delay) @ mount.pose for mount in mounts])
     intrinsics = np.stack([mount.intrinsics(size) for mount in mounts])
     delays = np.array([mount.delay for mount in mounts])
-    seed = (scene.seed * 1009 + scene.number) * 100_003 + round(seconds * 1000)
-    picture = render(world, poses, intrinsics, delays, size, seed=seed, shadows=shadows)
+    moment = (scene.seed * 1009 + scene.number) * 100_003 + round(seconds * 1000)
+    seeds = [8 * moment + list(RIG).index(name) for name in names]
+    picture = render(world, poses, intrinsics, delays, size, seeds_K=seeds, shadows=shadows)
     label = np.zeros((0, *size), np.uint8)
     instance = np.zeros((0, *size), np.int32)
     if truth:
