@@ -101,8 +101,8 @@ def bench(generator: np.random.Generator) -> Sketch:
         half = (draw(0.2, 0.35), draw(0.35, 0.8), draw(0.5, 0.8))
         sketch.box((0, 0, half[2]), half, colour, texture=Texture.SIGN, second=muted(generator))
     else:
-        side = draw(0.3, 0.7)
-        sketch.box((0, 0, 0.28), (side, side, 0.28), muted(generator), texture=Texture.CONCRETE)
+        edge = draw(0.3, 0.7)
+        sketch.box((0, 0, 0.28), (edge, edge, 0.28), muted(generator), texture=Texture.CONCRETE)
     return sketch
 
 

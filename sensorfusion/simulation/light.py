@@ -42,7 +42,7 @@ def make_light(generator: np.random.Generator) -> Light:
     zenith = blue * (1 - veil) + grey * veil
     horizon = (np.array([0.68, 0.75, 0.84]) + low * np.array([0.1, 0.0, -0.12])) * (1 - veil)
     horizon += 0.85 * grey * veil
-    exposure = draw(1.3, 1.9) / (0.45 + 0.28 * strength)
+    exposure = draw(1.05, 1.55) / (0.45 + 0.28 * strength)
     table = np.zeros(16)
     table[:3], table[3:6], table[6:9] = sunlight, zenith, horizon
     table[9:13] = clouds, draw(0.001, 0.004), exposure, draw(0, 1000)

@@ -165,70 +165,71 @@ def _shade(
         nx += 1.1 * (noise(bump * hx, bump * hy, bump * hz + 11.0) - 0.5)
         ny += 1.1 * (noise(bump * hx + 31.0, bump * hy, bump * hz) - 0.5)
     facing = nx * sun[0] + ny * sun[1] + nz * sun[2]
-    direct = 0.0
-    if facing > 0.0 and light[0] > 0.3:
-        direct = facing
-        if shadows:
-            lift = 2e-3 + 1e-4 * t
-            _, blocker = trace(
-                world,
-                hx + lift * nx,
-                hy + lift * ny,
-                hz + lift * nz,
-                sun[0],
-                sun[1],
-                sun[2],
-                offset,
-                SHADOW,
-                True,
-            )
-            direct = facing if blocker < 0 else 0.0
-    elif facing > 0.0:
-        direct = facing
+    lit = light[0] > 0.3 and shadows  # an overcast sun casts no shadow
+    direct = max(facing, 0.0)
+    if facing > 0.0 and lit and _in_shadow(world, hx, hy, hz, nx, ny, nz, t, offset):
+        direct = 0.0
+    ambient = 0.85 * open_sky
     bounce = 0.18 * (1.0 - open_sky) + 0.05
-    if gloss > 0.0:
-        cosine = -(nx * dx + ny * dy + nz * dz)
-        mirror = gloss + (1.0 - gloss) * max(0.0, 1.0 - max(cosine, 0.0)) ** 5 * 0.6
-        rx, ry, rz = dx + 2 * cosine * nx, dy + 2 * cosine * ny, dz + 2 * cosine * nz
-        seen = smooth_sky(light, max(rz, 0.0))
-        dim = 0.75 if rz > 0.12 else 0.3
-        spot = 2.5 * direct * max(rx * sun[0] + ry * sun[1] + rz * sun[2], 0.0) ** 200
-    else:
-        mirror, dim, spot, seen = 0.0, 0.0, 0.0, (0.0, 0.0, 0.0)
+    mirror, seen_red, seen_green, seen_blue = _mirrored(
+        light, sun, dx, dy, dz, nx, ny, nz, gloss, direct
+    )
     haze = 1.0 - math.exp(-light[10] * t)
-    result = (
+    return (
         _blend(
-            red,
-            light[0],
-            direct,
-            open_sky * light[3] * 0.85 + bounce,
-            mirror,
-            seen[0] * dim + spot,
-            haze,
-            light[6],
+            red, light[0], direct, ambient * light[3] + bounce, mirror, seen_red, haze, light[6]
         ),
         _blend(
-            green,
-            light[1],
-            direct,
-            open_sky * light[4] * 0.85 + bounce,
-            mirror,
-            seen[1] * dim + spot,
-            haze,
-            light[7],
+            green, light[1], direct, ambient * light[4] + bounce, mirror, seen_green, haze, light[7]
         ),
         _blend(
-            blue,
-            light[2],
-            direct,
-            open_sky * light[5] * 0.85 + bounce,
-            mirror,
-            seen[2] * dim + spot,
-            haze,
-            light[8],
+            blue, light[2], direct, ambient * light[5] + bounce, mirror, seen_blue, haze, light[8]
         ),
     )
-    return result
+
+
+@borrowing
+def _in_shadow(
+    world: World,
+    x: float,
+    y: float,
+    z: float,
+    nx: float,
+    ny: float,
+    nz: float,
+    t: float,
+    offset: float,
+) -> bool:
+    """Whether anything stands between a surface point and the sun."""
+    lift = 2e-3 + 1e-4 * t
+    sun = world.sun_3
+    x, y, z = x + lift * nx, y + lift * ny, z + lift * nz
+    return trace(world, x, y, z, sun[0], sun[1], sun[2], offset, SHADOW, True)[1] >= 0
+
+
+@borrowing
+def _mirrored(
+    light: Array,
+    sun: Array,
+    dx: float,
+    dy: float,
+    dz: float,
+    nx: float,
+    ny: float,
+    nz: float,
+    gloss: float,
+    direct: float,
+) -> tuple[float, float, float, float]:
+    """Share of mirrored light, more at grazing angles, and the sky and sun that are seen in it."""
+    if gloss == 0.0:
+        return 0.0, 0.0, 0.0, 0.0
+    cosine = -(nx * dx + ny * dy + nz * dz)
+    share = gloss + (1.0 - gloss) * max(0.0, 1.0 - max(cosine, 0.0)) ** 5 * 0.6
+    rx, ry, rz = dx + 2 * cosine * nx, dy + 2 * cosine * ny, dz + 2 * cosine * nz
+    red, green, blue = smooth_sky(light, max(rz, 0.0))
+    dim = 0.75 if rz > 0.12 else 0.3
+    spot = 2.5 * direct * max(rx * sun[0] + ry * sun[1] + rz * sun[2], 0.0) ** 200
+    return share, red * dim + spot, green * dim + spot, blue * dim + spot
 
 
 @borrowing

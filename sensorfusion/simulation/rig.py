@@ -17,6 +17,7 @@ from sensorfusion.simulation.truth import surfaces
 from sensorfusion.simulation.world import World
 
 Floats = npt.NDArray[np.float64]
+BEHIND = 1e-3  # metres past a hit, so that the face of a kerb is on the kerb's side
 FULL_SIZE = (1600, 900)  # width and height that focal lengths refer to
 LOOKING_AHEAD = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 
@@ -118,7 +119,7 @@ def _ground_points(
     points = np.zeros((*picture.shape_KHW.shape, 3))
     k, v, u = np.nonzero(picture.shape_KHW == len(world.shapes_P16))
     rays = poses_K44[:, :3, :3] @ np.linalg.inv(intrinsics_K33)
-    depth = picture.depth_KHW[k, v, u].astype(np.float64)
+    depth = picture.depth_KHW[k, v, u] + BEHIND
     pixels = np.stack([u, v, np.ones(len(u))], axis=1)
     points[k, v, u] = poses_K44[k, :3, 3] + depth[:, None] * np.einsum(
         "nij,nj->ni", rays[k], pixels

@@ -16,6 +16,7 @@ import sensorfusion.datasets
 from sensorfusion.collate import collate
 from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.generated_motion import GeneratedMotion
+from sensorfusion.datasets.simulated import SimulatedWorld
 from sensorfusion.datasets.utd_mhad import UtdMhad
 from sensorfusion.sample import Sample
 from sensorfusion.sensors.camera import CropPerson
@@ -25,7 +26,7 @@ from sensorfusion.sensors.transform import apply_all
 from sensorfusion.sensors.views import DropSensors
 from tests.datasets.recordings import write_set
 
-KNOWN_DATASETS = 3
+KNOWN_DATASETS = 4
 SENSORS = ("imu", "skeleton", "camera")
 ONE_SIZE = (
     Resample(sensors=("imu", "skeleton"), steps=10),
@@ -36,6 +37,9 @@ ONE_SIZE = (
 # How a small one is made; `root` is a folder of generated files. A new data set adds an entry.
 MAKE = {
     UtdMhad: lambda root: UtdMhad(root, subjects=(1, 2)),
+    SimulatedWorld: lambda root: SimulatedWorld(
+        (0,), every=9.0, image_size=(24, 40), sensors=("lidar", "camera.front", "imu", "gnss")
+    ),
     GeneratedMotion: lambda root: GeneratedMotion(4, sensors=SENSORS),
     Cached: lambda root: Cached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
 }

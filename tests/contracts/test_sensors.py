@@ -21,7 +21,7 @@ from sensorfusion.sensors.drawing import Drawable, draw_sample
 from sensorfusion.sensors.transform import Augmentation, SensorTransform
 from tests.sensors import windows
 
-KNOWN_READINGS = 4
+KNOWN_READINGS = 5
 KNOWN_TRANSFORMS = 43
 
 
@@ -135,7 +135,11 @@ class TestReading:
 
     def test_readings_of_different_units_do_not_mix(self, kind):
         reading = example(kind)
-        float_arrays = {name: getattr(reading, name).astype(np.float32) for name in kind.ARRAYS}
+        arrays = {name: getattr(reading, name) for name in kind.ARRAYS}
+        float_arrays = {
+            name: array if array.dtype == np.float64 else array.astype(np.float32)
+            for name, array in arrays.items()
+        }
         other = reading.replace(unit="something else", **float_arrays)
         with pytest.raises(UnitError, match="something else"):
             collate([sample_of(reading), sample_of(other)])

@@ -7,6 +7,7 @@ import numpy as np
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Frame, Reading, Sample
 from sensorfusion.sensors.camera import MILLIMETRES, SRGB, CameraImage
+from sensorfusion.sensors.gnss import PositionFixes
 from sensorfusion.sensors.imu import SI, ImuWindow
 from sensorfusion.sensors.lidar import UNIT, PointCloud
 from sensorfusion.sensors.skeleton import SkeletonWindow
@@ -63,7 +64,25 @@ def cloud(rows: int | None = None, seed: int = 0, axes: str = "RFU") -> PointClo
     )
 
 
-EXAMPLES = {ImuWindow: imu, SkeletonWindow: skeleton, CameraImage: depth, PointCloud: cloud}
+def positions(rows: int = 8, *, seed: int = 0) -> PositionFixes:
+    places = np.random.default_rng(seed).normal(1000.0, 5.0, (rows, 3))
+    return PositionFixes(
+        clock=Clock.fraction(rows),
+        axes="ENU",
+        unit="m",
+        source=f"positions {seed}",
+        position=places,
+        deviation=1.5,
+    )
+
+
+EXAMPLES = {
+    ImuWindow: imu,
+    SkeletonWindow: skeleton,
+    CameraImage: depth,
+    PointCloud: cloud,
+    PositionFixes: positions,
+}
 
 
 def sample(**readings: Reading) -> Sample:
