@@ -8,7 +8,7 @@ _README = "results table of the CMC-CMKM repository (Brinzea et al. 2022), subje
 _TEACHERS = dict(imu="simclr_imu", skeleton="simclr_skeleton")
 _EVERYTHING = ("fusion", "linear", "knn", "fractions", "single-sensor", "retrieval")
 
-choose = dict(split="loso:1,3,5,7", seeds=(0,))
+choose = dict(split="loso:1,3,5,7", seeds=(0,), floors=("random", "raw"))
 test = dict(split="1,3,5/2,4,6,8", seeds=(0, 1, 2, 3, 4))
 subjects = "data.train.dataset.subjects"
 floors = ("random", "raw", "supervised")
