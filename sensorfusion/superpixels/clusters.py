@@ -9,11 +9,15 @@ Shape letters: H rows, W columns of the image, h and w of its reduced copy, K ce
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sensorfusion.compiled import inlined
 from sensorfusion.errors import DataError
-from sensorfusion.sample import Array
+
+if TYPE_CHECKING:
+    from sensorfusion.sample import Array
 
 _FAR = np.float32(np.inf)
 
@@ -131,7 +135,8 @@ def _means(sums_K5: Array, count_K: Array, otherwise_K5: Array) -> Array:
 def _nearest(length: int, reduced: int) -> tuple[Array, Array]:
     """Per pixel the reduced pixel that it lies in, and its place in reduced pixels."""
     place = (np.arange(length) + 0.5) * (reduced / length) - 0.5
-    return np.floor(place + 0.5).astype(np.int64).clip(0, reduced - 1), np.float32(place)
+    nearest = np.floor(place + 0.5).astype(np.int64).clip(0, reduced - 1)
+    return nearest, place.astype(np.float32)
 
 
 def _borders(length: int, reduced: int) -> tuple[Array, Array]:
@@ -142,7 +147,7 @@ def _borders(length: int, reduced: int) -> tuple[Array, Array]:
 
 @inlined
 def _assign(
-    lab: Array, centres: Array, labels: Array, weight: float, reach: float, sums: Array
+    lab: Array, centres: Array, labels: Array, weight: np.float32, reach: np.float32, sums: Array
 ) -> None:
     height, width = labels.shape
     # Rows of one array: with few separate arrays, and slices that start at 0, the compiler can
@@ -166,10 +171,10 @@ def _assign(
 def _claim(
     lab: Array,
     centre: Array,
-    label: float,
-    weight: float,
-    down: float,
-    reach: float,
+    label: np.float32,
+    weight: np.float32,
+    down: np.float32,
+    reach: np.float32,
     scratch: Array,
 ) -> None:
     """One row's pixels in the window of a centre take its label where it is nearer."""
@@ -218,7 +223,7 @@ def _sharpen(
     labels: Array,
     lab: Array,
     centres: Array,
-    weight: float,
+    weight: np.float32,
     row_begin: Array,
     down: Array,
     column_begin: Array,

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sensorfusion.errors import DataError
-from sensorfusion.sample import Array
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+    from sensorfusion.sample import Array
 
 _COLOURS = ("RGB", "RGBA", "L", "P", "CMYK", "YCbCr")
 

@@ -6,13 +6,16 @@ CVIU 2018, section 4. Labels are integers >= 0, [H, W].
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from sensorfusion.sample import Array
+if TYPE_CHECKING:
+    from sensorfusion.sample import Array
 
 
 def borders(labels_HW: Array) -> Array:
-    """bool [H, W]: pixels whose right or lower neighbour has another label."""
+    """Pixels, bool [H, W], whose right or lower neighbour has another label."""
     found_HW = np.zeros(labels_HW.shape, bool)
     found_HW[:, :-1] |= labels_HW[:, 1:] != labels_HW[:, :-1]
     found_HW[:-1] |= labels_HW[1:] != labels_HW[:-1]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from sensorfusion.compiled import inlined
 from sensorfusion.errors import DataError
-from sensorfusion.sample import Array
+
+if TYPE_CHECKING:
+    from sensorfusion.sample import Array
 
 
 def connected(labels_HW: Array, smallest: int = 1) -> tuple[Array, int]:

@@ -6,15 +6,17 @@ Segments of SLidR (Sautier et al., CVPR 2022): 150 wanted, compactness 6, sigma 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from sensorfusion.errors import ConfigError, DataError, MissingDependencyError
-from sensorfusion.sample import Array
 from sensorfusion.superpixels.clusters import assign, sharpen
 from sensorfusion.superpixels.pictures import decode
 from sensorfusion.superpixels.regions import connected
+
+if TYPE_CHECKING:
+    from sensorfusion.sample import Array
 
 _LEAST_STEP = 8.0  # pixels between centres in the reduced image; fewer make ragged segments
 _LEAST_BLUR = 1.5  # sigma in pixels down to which a reduced image still holds a blurred one
@@ -154,14 +156,15 @@ def _cells(height: int, width: int, step: float) -> tuple[Array, int]:
     down, across = max(1, round(height / step)), max(1, round(width / step))
     down, across = min(down, height), min(across, width)
     rows_H, columns_W = np.arange(height) * down // height, np.arange(width) * across // width
-    return np.int32(rows_H[:, None] * across + columns_W), down * across
+    return (rows_H[:, None] * across + columns_W).astype(np.int32), down * across
 
 
 def _cell_means(lab_3HW: Array, labels_HW: Array, cells: int) -> Array:
     places = np.broadcast_arrays(*np.ogrid[: labels_HW.shape[0], : labels_HW.shape[1]])
     label_P = labels_HW.ravel()
     sums = [np.bincount(label_P, plane.ravel(), cells) for plane in (*places, *lab_3HW)]
-    return np.float32(np.stack(sums, axis=1) / np.bincount(label_P, minlength=cells)[:, None])
+    means = np.stack(sums, axis=1) / np.bincount(label_P, minlength=cells)[:, None]
+    return means.astype(np.float32)
 
 
 def _blurred_lab(pixels_HW3: Array, sigma: float, reduction: int) -> Array:
@@ -169,7 +172,7 @@ def _blurred_lab(pixels_HW3: Array, sigma: float, reduction: int) -> Array:
     import cv2
 
     height, width = _reduced(pixels_HW3.shape[:2], reduction)
-    unit_hw3 = np.float32(_resized(pixels_HW3, height, width)) / np.float32(255)
+    unit_hw3: Array = _resized(pixels_HW3, height, width).astype(np.float32) / np.float32(255)
     sigma = sigma / reduction
     if sigma > 0:
         side = 2 * int(4 * sigma + 0.5) + 1
