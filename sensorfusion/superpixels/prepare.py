@@ -31,7 +31,7 @@ from sensorfusion.superpixels.folder import (
 from sensorfusion.superpixels.listing import Item
 from sensorfusion.superpixels.methods import Method, key_of
 
-_AHEAD = 4  # tasks that wait for each worker
+_AHEAD = 2  # tasks under way or waiting for each worker
 
 
 @dataclass(frozen=True)
