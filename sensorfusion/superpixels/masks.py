@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, ClassVar
 import numpy as np
 
 from sensorfusion.errors import DataError
-from sensorfusion.superpixels.pictures import opened, size_of
+from sensorfusion.superpixels.pictures import damage_refused, opened, size_of
 
 if TYPE_CHECKING:
     from sensorfusion.sample import Array
@@ -59,16 +59,12 @@ class Masks:
         """The numbers [H, W] or masks bool [M, H, W] of a file, checked against (H, W)."""
         if data.startswith(_PNG):
             return _read_png(data, size, where)
-        try:
+        with damage_refused("array", where):
             if data.startswith(_NPY):
                 _require_table(io.BytesIO(data), size, where)
                 return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
             if data.startswith(_ZIP):
                 return self._read_archive(data, size, where)
-        except (ValueError, OSError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
-            raise DataError(
-                f"no readable array: {error}", where=where, remedy="write it again with numpy.savez"
-            ) from error
         raise DataError(
             f"neither PNG, NPZ nor NPY: begins with {data[:4]!r}",
             where=where,
@@ -100,10 +96,8 @@ def _read_png(data: bytes, size: tuple[int, int], where: str) -> Array:
             remedy="save indices as grey (8 or 16 bits) or with a palette, not as colours",
         )
     _require_size((image.height, image.width), size, where)
-    try:
+    with damage_refused("PNG", where):
         return np.asarray(image)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"a damaged PNG: {error}", where=where, remedy="copy it again") from error
 
 
 def _require_table(file: IO[bytes], size: tuple[int, int], where: str) -> None:

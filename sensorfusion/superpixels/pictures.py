@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorfusion.errors import DataError
+from sensorfusion.errors import DataError, SensorFusionError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -31,32 +33,21 @@ def decode(data: bytes, where: str) -> Array:
             where=where,
             remedy="convert it to an 8-bit PNG or JPEG",
         )
-    try:
+    with damage_refused("PNG or JPEG", where):
         return np.asarray(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError) as error:
-        raise _damaged(error, where) from error
 
 
 def opened(data: bytes, where: str) -> Image:
-    """The image of PNG or JPEG data, its header read; decoding it may still raise `OSError`.
+    """The image of PNG or JPEG data, of which only the header is read.
 
     Raises:
         DataError: when it is neither, or claims an absurd size.
     """
     from PIL import Image
 
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            return Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
-    except (
-        OSError,
-        ValueError,
-        SyntaxError,
-        Image.DecompressionBombError,
-        Image.DecompressionBombWarning,
-    ) as error:
-        raise _damaged(error, where) from error
+    with damage_refused("PNG or JPEG", where), warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(data), formats=("PNG", "JPEG"))
 
 
 def size_of(data: bytes, where: str) -> tuple[int, int]:
@@ -69,7 +60,20 @@ def size_of(data: bytes, where: str) -> tuple[int, int]:
     return height, width
 
 
-def _damaged(error: Exception, where: str) -> DataError:
-    return DataError(
-        f"no readable PNG or JPEG: {error}", where=where, remedy="copy it again, or leave it out"
-    )
+@contextlib.contextmanager
+def damage_refused(what: str, where: str) -> Iterator[None]:
+    """Turn whatever a decoder raises into our error.
+
+    Decoders raise a dozen kinds of exceptions on damaged data, by no documented list.
+
+    Raises:
+        DataError: in place of any other exception.
+    """
+    try:
+        yield
+    except SensorFusionError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"no readable {what}: {error}", where=where, remedy="copy it again, or leave it out"
+        ) from error
