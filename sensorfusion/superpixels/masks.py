@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sensorfusion.sample import Array
 
 _LABEL_MODES = ("L", "P", "I;16", "I;16B", "I", "1")
+_LARGEST = {"uint8": 255, "uint16": 65535}
 _PNG, _ZIP, _NPY = b"\x89PNG", b"PK", b"\x93NUMPY"
 
 
@@ -29,7 +30,8 @@ class Masks:
     overlap, the smallest wins, and of equally small ones the first.
 
     Args:
-        none: the number that means "no segment"; -1: only negative numbers do.
+        none: the number that means "no segment", as negative ones always do; -1: 255 in unsigned
+            numbers of 8 bits, 65535 in those of 16, and no other.
         keep_ids: the numbers are classes shared by all images (SuperFlow's 17, say) and stay as
             they are; otherwise each image's become 0, 1, ... in ascending order.
         array: name of the array in an NPZ file; empty: it must be the only one.
@@ -38,7 +40,7 @@ class Masks:
     name: ClassVar[str] = "masks"
     version: ClassVar[int] = 1
 
-    none: int = 255
+    none: int = -1
     keep_ids: bool = False
     array: str = ""
 
@@ -52,7 +54,8 @@ class Masks:
         table = self.read(masks, size_of(image, where), where)
         if table.ndim == 3:
             return _present_first(_smallest_on_top(table, where))
-        labels_HW = np.where((table < 0) | (table == self.none), -1, table.astype(np.int64))
+        none = _LARGEST.get(table.dtype.name, -1) if self.none == -1 else self.none
+        labels_HW = np.where((table < 0) | (table == none), -1, table.astype(np.int64))
         return labels_HW.astype(np.int32) if self.keep_ids else _present_first(labels_HW)
 
     def read(self, data: bytes, size: tuple[int, int], where: str) -> Array:
@@ -97,7 +100,8 @@ def _read_png(data: bytes, size: tuple[int, int], where: str) -> Array:
         )
     _require_size((image.height, image.width), size, where)
     with damage_refused("PNG", where):
-        return np.asarray(image)
+        table = np.asarray(image)
+        return table.astype(np.uint16) if image.mode == "I" else table  # 16 bits, older Pillow
 
 
 def _require_table(file: IO[bytes], size: tuple[int, int], where: str) -> None:
