@@ -41,7 +41,10 @@ MODULES = {
     "mmengine": "mmengine.runner",
     "nuscenes-devkit": "nuscenes",
     "open3d-cpu": "open3d",
+    "opencv-python": "cv2",
+    "pillow": "PIL",
     "rerun-sdk": "rerun",
+    "scikit-image": "skimage",
     "spconv-cu120": "spconv.pytorch",
     "spconv-cu126": "spconv.pytorch",
 }
