@@ -1,4 +1,4 @@
-"""Rotation matrices."""
+"""Rotation matrices, from and to axes, angles and quaternions."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from sensorfusion.errors import DataError
 
 
 def rotation_about(axis_3: npt.ArrayLike, radians: float) -> npt.NDArray[np.float64]:
@@ -29,3 +31,40 @@ def rotation_xyz(degrees_3: Sequence[float] | npt.NDArray[np.float64]) -> npt.ND
             [sx * sz - cx * sy * cz, sx * cz + cx * sy * sz, cx * cy],
         ]
     )
+
+
+def rotation_from_quaternion(wxyz_4: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Rotation of a quaternion (w, x, y, z), brought to unit length first: float64 [..., 3, 3].
+
+    Raises:
+        DataError: for a quaternion that is not finite or has no length.
+    """
+    wxyz = np.asarray(wxyz_4, dtype=np.float64)
+    length = np.linalg.norm(wxyz, axis=-1, keepdims=True)
+    if wxyz.shape[-1:] != (4,) or not np.isfinite(length).all() or (length < 1e-9).any():
+        raise DataError(
+            f"{wxyz.tolist()} is no rotation",
+            where="a quaternion",
+            remedy="give four finite numbers in the order w, x, y, z",
+        )
+    w, x, y, z = np.moveaxis(wxyz / length, -1, 0)
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def rotation_vector(rotation_33: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Axis times angle (radians, at most pi) of a rotation: float64 [3], zero for no rotation."""
+    skew = rotation_33 - rotation_33.T
+    doubled_sine = np.array([skew[2, 1], skew[0, 2], skew[1, 0]])
+    angle = math.atan2(float(np.linalg.norm(doubled_sine)), float(np.trace(rotation_33)) - 1.0)
+    if angle < 3.0:
+        return doubled_sine * (0.5 if angle < 1e-8 else angle / (2.0 * math.sin(angle)))
+    # Near a half turn the sines vanish, but the symmetric part still shows the axis.
+    symmetric = (rotation_33 + rotation_33.T) / 2 - math.cos(angle) * np.eye(3)
+    axis = symmetric[:, int(np.argmax(np.diag(symmetric)))]
+    sign = -1.0 if float(axis @ doubled_sine) < 0 else 1.0
+    return np.asarray(sign * angle * axis / np.linalg.norm(axis), dtype=np.float64)

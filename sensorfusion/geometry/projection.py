@@ -1,0 +1,366 @@
+"""Points of one sensor in the images of K cameras.
+
+Matrices are composed in float64; the kernel then projects in float32, whose pixels differ from
+float64's by less than 0.001.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from sensorfusion.compiled import compiled, inlined
+from sensorfusion.errors import DataError
+from sensorfusion.geometry.cameras import Cameras, Lens, distort_reference
+from sensorfusion.geometry.poses import require_rigid
+from sensorfusion.geometry.view import WHOLE_IMAGE, View
+
+Array = npt.NDArray[Any]
+Packed = tuple[Array, Array, Array, Array, Array, float, int]
+CHUNK = 1024  # points whose coordinates and results for one camera stay in the first-level cache
+LENS_CODES = {Lens.PINHOLE: 0, Lens.BROWN_CONRADY: 1, Lens.FISHEYE: 2}
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """Every point in every camera.
+
+    Args:
+        uv_KN2: pixels (u, v), also of points outside the image; NaN behind the camera.
+        depth_KN: z in the camera's frame (m).
+        visible_KN: bool.
+    """
+
+    uv_KN2: Array
+    depth_KN: Array
+    visible_KN: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The E visible pairs of point and camera, by camera and then by point.
+
+    Args:
+        point_E, camera_E: int64 rows of the points and cameras.
+        uv_E2: pixels (u, v). depth_E: z in the camera's frame (m).
+    """
+
+    point_E: npt.NDArray[np.int64]
+    camera_E: npt.NDArray[np.int64]
+    uv_E2: Array
+    depth_E: Array
+
+    def __len__(self) -> int:
+        return len(self.point_E)
+
+    def select(self, mask_E: npt.NDArray[np.bool_]) -> Pairs:
+        """Those pairs for which the mask is True."""
+        return Pairs(
+            self.point_E[mask_E], self.camera_E[mask_E], self.uv_E2[mask_E], self.depth_E[mask_E]
+        )
+
+    def pixels(self) -> npt.NDArray[np.int64]:
+        """The nearest pixels (u, v); halves go to the even one, as in SLidR: int64 [E, 2]."""
+        return np.rint(self.uv_E2).astype(np.int64)
+
+
+def project(
+    points_NC: Array,
+    rig: Cameras,
+    T_camera_points_K44: Array,
+    view: View = WHOLE_IMAGE,
+    dtype: npt.DTypeLike = np.float32,
+) -> Projection:
+    """Project points into cameras; the dense result.
+
+    Args:
+        points_NC: float32 or float64 [N, >= 3], metres; further columns are not read. A point
+            with a non-finite coordinate is never visible.
+        rig: K cameras.
+        T_camera_points_K44: [K, 4, 4] from the frame of the points to that of each camera, at
+            the time of its image.
+        view: which points count as visible.
+        dtype: float32, or float64 for the precision of the reference.
+
+    Raises:
+        DataError: for wrong shapes or dtypes, or transforms that are not rigid.
+    """
+    points = _points(points_NC)
+    kind = _dtype(dtype)
+    shape = (len(rig), len(points))
+    uv_KN2 = np.empty((*shape, 2), dtype=kind)
+    depth_KN = np.empty(shape, dtype=kind)
+    visible_KN = np.empty(shape, dtype=np.bool_)
+    packed = _packed(rig, T_camera_points_K44, view, kind)
+    _project(points, *packed, uv_KN2.reshape(-1), depth_KN.reshape(-1), visible_KN.reshape(-1))
+    return Projection(uv_KN2, depth_KN, visible_KN)
+
+
+def project_pairs(
+    points_NC: Array,
+    rig: Cameras,
+    T_camera_points_K44: Array,
+    view: View = WHOLE_IMAGE,
+    dtype: npt.DTypeLike = np.float32,
+) -> Pairs:
+    """Project points into cameras; only the visible pairs. Arguments as for `project`."""
+    packed = _packed(rig, T_camera_points_K44, view, _dtype(dtype))
+    return Pairs(*_project_pairs(_points(points_NC), *packed))
+
+
+def project_reference(
+    points_NC: Array, rig: Cameras, T_camera_points_K44: Array, view: View = WHOLE_IMAGE
+) -> Projection:
+    """What `project` does, in NumPy and float64 throughout."""
+    points_N3 = points_NC[:, :3].astype(np.float64)
+    uv, depth, visible = [], [], []
+    for camera, T_camera_points in enumerate(np.asarray(T_camera_points_K44, dtype=np.float64)):
+        xyz_N3 = points_N3 @ T_camera_points[:3, :3].T + T_camera_points[:3, 3]
+        linear = rig.linear_K33[camera]
+        shifted_N3 = xyz_N3 + rig.offsets_K3[camera]
+        with np.errstate(all="ignore"):
+            ideal_N2 = shifted_N3[:, :2] / shifted_N3[:, 2:]
+            lens = rig.lenses[camera]
+            distorted_N2 = distort_reference(lens, rig.distortion_K8[camera], ideal_N2)
+            uv_N2 = distorted_N2 @ linear[:2, :2].T + linear[:2, 2]
+            distance_N = np.hypot(*ideal_N2.T)
+            if lens is Lens.FISHEYE:
+                distance_N = np.arctan(distance_N)
+            gate_N = xyz_N3[:, 2] if view.depth_axis is None else points_N3[:, view.depth_axis]
+            above = np.greater_equal if view.closed else np.greater
+            seen_N = (gate_N > view.min_depth) & (distance_N <= rig.reach_K[camera])
+            front_N = shifted_N3[:, 2] > 0
+            inside_N = above(uv_N2, view.low) & (uv_N2 < rig.sizes_K2[camera] - view.high)
+        uv.append(np.where(front_N[:, None], uv_N2, np.nan))
+        depth.append(xyz_N3[:, 2])
+        visible.append(seen_N & front_N & inside_N.all(axis=1) & np.isfinite(points_N3).all(axis=1))
+    count = (len(rig), len(points_N3))
+    return Projection(
+        np.reshape(uv, (*count, 2)), np.reshape(depth, count), np.reshape(visible, count)
+    )
+
+
+def _points(points_NC: Array) -> Array:
+    if points_NC.ndim != 2 or points_NC.shape[1] < 3 or points_NC.dtype.kind != "f":
+        raise DataError(
+            f"points of shape {points_NC.shape} and dtype {points_NC.dtype}",
+            remedy="give float32 or float64 [N, 3 or more]",
+        )
+    if points_NC.dtype not in (np.float32, np.float64):
+        points_NC = points_NC.astype(np.float32)
+    return np.ascontiguousarray(points_NC)
+
+
+def _dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
+    kind = np.dtype(dtype)
+    if kind not in (np.float32, np.float64):
+        raise DataError(f"projection in {kind}", remedy="ask for float32 or float64")
+    return kind
+
+
+def _packed(rig: Cameras, transforms: Array, view: View, kind: np.dtype[Any]) -> Packed:
+    """What the kernels read of cameras, poses and view, in the precision of the projection."""
+    transforms_K44 = np.asarray(transforms, dtype=np.float64)
+    if transforms_K44.shape != (len(rig), 4, 4):
+        raise DataError(
+            f"{len(rig)} cameras, transforms of shape {transforms_K44.shape}",
+            where="T_camera_points",
+            remedy="give one 4x4 transform per camera: [K, 4, 4]",
+        )
+    require_rigid(transforms_K44, "T_camera_points")
+    rows_K34 = transforms_K44[:, :3].copy()
+    rows_K34[:, :, 3] += rig.offsets_K3
+    low = kind.type(view.low)
+    bounds_K3 = np.empty((len(rig), 3), dtype=kind)
+    bounds_K3[:, 0] = low if view.closed else np.nextafter(low, kind.type(np.inf))
+    bounds_K3[:, 1:] = rig.sizes_K2 - view.high
+    codes_K = np.array([LENS_CODES[lens] for lens in rig.lenses], dtype=np.int64)
+    lenses_K18 = np.empty((len(rig), 18), dtype=kind)
+    if codes_K.any():
+        lenses_K18[:, :8], lenses_K18[:, 8] = rig.distortion_K8, rig.reach_K
+        lenses_K18[:, 9:15] = rig.linear_K33[:, :2].reshape(-1, 6)
+        lenses_K18[:, 15:] = bounds_K3
+        bounds_K3[codes_K > 0] = (-np.inf, np.inf, np.inf)  # the lens decides
+    pixels_K34 = rig.linear_K33 @ rows_K34
+    rows_K34[codes_K == 0, :2] = pixels_K34[codes_K == 0, :2]
+    rows_K34[:, 2] = transforms_K44[:, 2]
+    axis = -1 if view.depth_axis is None else view.depth_axis
+    shifts_K, near = rig.offsets_K3[:, 2].astype(kind), kind.type(view.min_depth)
+    return rows_K34.astype(kind), shifts_K, bounds_K3, codes_K, lenses_K18, near, axis
+
+
+@compiled()
+def _project(
+    points: Array,
+    rows: Array,
+    shifts: Array,
+    bounds: Array,
+    codes: Array,
+    lenses: Array,
+    near: float,
+    axis: int,
+    uv: Array,
+    depth: Array,
+    visible: Array,
+) -> None:
+    """Outputs are flat, so that their slices are contiguous."""
+    count = points.shape[0]
+    for chunk in numba.prange((count + CHUNK - 1) // CHUNK):
+        start = chunk * CHUNK
+        stop = min(count, start + CHUNK)
+        xyz = _columns(points, start, stop, rows)
+        for k in range(rows.shape[0]):
+            first, last = k * count + start, k * count + stop
+            out = (uv[2 * first : 2 * last], depth[first:last], visible[first:last])
+            _project_chunk(xyz, rows[k], shifts[k], bounds[k], near, axis, out)
+            if codes[k] != 0:
+                _through_lens(codes[k], lenses[k], out)
+
+
+@compiled()
+def _project_pairs(
+    points: Array,
+    rows: Array,
+    shifts: Array,
+    bounds: Array,
+    codes: Array,
+    lenses: Array,
+    near: float,
+    axis: int,
+) -> tuple[Array, Array, Array, Array]:
+    cameras, chunks = rows.shape[0], (points.shape[0] + CHUNK - 1) // CHUNK
+    # Every chunk packs its pairs at its own place; they are moved together when all are counted.
+    packed_point = np.empty((cameras, chunks, CHUNK), dtype=np.int32)
+    packed_uvd = np.empty((cameras, chunks, CHUNK, 3), dtype=rows.dtype)
+    starts = np.zeros(cameras * chunks + 1, dtype=np.int64)
+    for chunk in numba.prange(chunks):
+        start = chunk * CHUNK
+        size = min(points.shape[0] - start, CHUNK)
+        xyz = _columns(points, start, start + size, rows)
+        uv = np.empty(2 * size, dtype=rows.dtype)
+        depth = np.empty(size, dtype=rows.dtype)
+        visible = np.empty(size, dtype=np.bool_)
+        chosen = np.empty(size, dtype=np.int32)
+        for k in range(cameras):
+            _project_chunk(xyz, rows[k], shifts[k], bounds[k], near, axis, (uv, depth, visible))
+            if codes[k] != 0:
+                _through_lens(codes[k], lenses[k], (uv, depth, visible))
+            found = _where(visible, chosen)
+            for j in range(found):
+                i = chosen[j]
+                packed_point[k, chunk, j] = start + i
+                packed_uvd[k, chunk, j, 0] = uv[2 * i]
+                packed_uvd[k, chunk, j, 1] = uv[2 * i + 1]
+                packed_uvd[k, chunk, j, 2] = depth[i]
+            starts[k * chunks + chunk + 1] = found
+    for part in range(cameras * chunks):
+        starts[part + 1] += starts[part]
+    total = starts[cameras * chunks]
+    point = np.empty(total, dtype=np.int64)
+    camera = np.empty(total, dtype=np.int64)
+    pixel = np.empty((total, 2), dtype=rows.dtype)
+    distance = np.empty(total, dtype=rows.dtype)
+    for part in numba.prange(cameras * chunks):
+        k = part // chunks
+        for found in range(starts[part + 1] - starts[part]):
+            e = starts[part] + found
+            point[e] = packed_point[k, part % chunks, found]
+            camera[e] = k
+            pixel[e, 0] = packed_uvd[k, part % chunks, found, 0]
+            pixel[e, 1] = packed_uvd[k, part % chunks, found, 1]
+            distance[e] = packed_uvd[k, part % chunks, found, 2]
+    return point, camera, pixel, distance
+
+
+@inlined
+def _columns(points: Array, start: int, stop: int, like: Array) -> Array:
+    """x, y and z of some points as rows, so that the loops over them can be vectorised."""
+    xyz = np.empty((3, stop - start), dtype=like.dtype)
+    for i in range(stop - start):
+        for axis in range(3):
+            xyz[axis, i] = points[start + i, axis]
+    return xyz
+
+
+@inlined
+def _where(visible: Array, chosen: Array) -> int:
+    """Rows that are True, in order; writes without asking, since a branch would be mispredicted."""
+    found = 0
+    for i in range(visible.shape[0]):
+        chosen[found] = i
+        found += visible[i]
+    return found
+
+
+@inlined
+def _project_chunk(
+    xyz: Array,
+    rows: Array,
+    shift: float,
+    bounds: Array,
+    near: float,
+    axis: int,
+    out: tuple[Array, Array, Array],
+) -> None:
+    """One camera without its lens. Written without branches, for the vectoriser."""
+    uv, depth, visible = out
+    one, nothing = rows.dtype.type(1.0), rows.dtype.type(np.nan)
+    low, width, height = bounds[0], bounds[1], bounds[2]
+    a, b, c, d = rows[0, 0], rows[0, 1], rows[0, 2], rows[0, 3]
+    e, f, g, h = rows[1, 0], rows[1, 1], rows[1, 2], rows[1, 3]
+    p, q, r, s = rows[2, 0], rows[2, 1], rows[2, 2], rows[2, 3]
+    x, y, z = xyz[0], xyz[1], xyz[2]
+    for i in range(x.shape[0]):
+        far = p * x[i] + q * y[i] + r * z[i] + s
+        divisor = far + shift
+        inverse = one / divisor if divisor > 0 else nothing
+        u = (a * x[i] + b * y[i] + c * z[i] + d) * inverse
+        v = (e * x[i] + f * y[i] + g * z[i] + h) * inverse
+        uv[2 * i] = u
+        uv[2 * i + 1] = v
+        depth[i] = far
+        visible[i] = (far > near) & (u >= low) & (u < width) & (v >= low) & (v < height)
+    if axis >= 0:
+        for i in range(x.shape[0]):
+            inside = (uv[2 * i] >= low) & (uv[2 * i] < width)
+            inside &= (uv[2 * i + 1] >= low) & (uv[2 * i + 1] < height)
+            visible[i] = inside & (xyz[axis, i] > near)
+
+
+@inlined
+def _through_lens(code: int, lens: Array, out: tuple[Array, Array, Array]) -> None:
+    """Turn the ideal coordinates of one camera into pixels."""
+    uv, _, visible = out
+    one, two = lens.dtype.type(1.0), lens.dtype.type(2.0)
+    k1, k2, k3, k4, k5, k6, k7, k8 = lens[:8]
+    reach, a, b, c, d, e, f = lens[8:15]
+    low, width, height = lens[15:18]
+    for i in range(visible.shape[0]):
+        x, y = uv[2 * i], uv[2 * i + 1]
+        square = x * x + y * y
+        radius = math.sqrt(square)
+        if code == 2:
+            radius, ideal = math.atan(radius), radius
+            t = radius * radius
+            scale = one + t * (k1 + t * (k2 + t * (k3 + t * k4)))
+            if ideal > 0:
+                scale *= radius / ideal
+            x, y = x * scale, y * scale
+        else:  # the coefficients are k1, k2, p1, p2, k3, k4, k5, k6
+            radial = one + square * (k1 + square * (k2 + square * k5))
+            radial /= one + square * (k6 + square * (k7 + square * k8))
+            x, y = (
+                x * radial + two * k3 * x * y + k4 * (square + two * x * x),
+                y * radial + k3 * (square + two * y * y) + two * k4 * x * y,
+            )
+        u = a * x + b * y + c
+        v = d * x + e * y + f
+        uv[2 * i] = u
+        uv[2 * i + 1] = v
+        inside = (u >= low) & (u < width) & (v >= low) & (v < height)
+        visible[i] = visible[i] & (radius <= reach) & inside

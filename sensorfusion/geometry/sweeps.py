@@ -1,0 +1,184 @@
+"""Several lidar sweeps as one cloud: moved by the vehicle's own motion, with a time channel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from sensorfusion.compiled import compiled, inlined
+from sensorfusion.errors import DataError
+from sensorfusion.geometry.poses import Pose, interpolate, invert, require_rigid
+from sensorfusion.geometry.rotation import rotation_vector
+
+Array = npt.NDArray[Any]
+PARTS = 8  # of the points of one sweep, for threads
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """One turn of a lidar.
+
+    Args:
+        points_NC: float32 [N, C >= 3], metres in the sensor's frame, then further channels.
+        T_reference_sensor: float64 [4, 4], from the sensor (at `time`) to the frame of the result.
+        time: seconds relative to the reference's time, negative before it. (nuscenes-devkit's
+            time channel has the opposite sign.)
+        end: the sensor's pose and time at the end of the turn, for compensating the motion
+            during it; then `T_reference_sensor` and `time` are those of its beginning.
+        fraction_N: float32 [N] in [0, 1], when in the turn each point was measured; with `end`.
+    """
+
+    points_NC: Array
+    T_reference_sensor: Pose
+    time: float = 0.0
+    end: tuple[Pose, float] | None = None
+    fraction_N: Array | None = None
+
+
+def aggregate(sweeps: Sequence[Sweep], min_range: float = 0.0) -> npt.NDArray[np.float32]:
+    """Bring sweeps into one frame.
+
+    Args:
+        sweeps: of one number of channels C.
+        min_range: points nearer than this to their sensor along both x and y (m) are left out,
+            as nuscenes-devkit leaves out the vehicle's own roof.
+
+    Returns:
+        float32 [M, C + 1]: x, y, z in the reference frame, the further channels, and the time of
+        each point (s relative to the reference); in the order of the sweeps and their points.
+
+    Raises:
+        DataError: for wrong shapes or dtypes (naming the sweep), or poses that are not rigid.
+    """
+    for number, sweep in enumerate(sweeps):
+        _check(sweep, number, sweeps[0].points_NC.shape[1:])
+    if not sweeps:
+        return np.empty((0, 4), dtype=np.float32)
+    channels = sweeps[0].points_NC.shape[1]
+    total = sum(len(sweep.points_NC) for sweep in sweeps)
+    merged = np.empty((total, channels + 1), dtype=np.float32)
+    used = 0
+    for sweep in sweeps:
+        points_NC = np.ascontiguousarray(sweep.points_NC)
+        fraction_N, motion = _motion(sweep)
+        used += _move(points_NC, fraction_N, motion, float(np.float32(min_range)), merged[used:])
+    return merged[:used]
+
+
+def aggregate_reference(sweeps: Sequence[Sweep], min_range: float = 0.0) -> npt.NDArray[np.float32]:
+    """What `aggregate` does, in NumPy."""
+    merged = []
+    for sweep in sweeps:
+        points_NC = sweep.points_NC.astype(np.float64)
+        start, end = sweep.T_reference_sensor, sweep.end or (sweep.T_reference_sensor, sweep.time)
+        fraction_N = sweep.fraction_N if sweep.fraction_N is not None else np.zeros(len(points_NC))
+        moved_N3 = np.empty((len(points_NC), 3))
+        for row, fraction in enumerate(fraction_N):
+            pose = interpolate(start, end[0], float(fraction))
+            moved_N3[row] = pose[:3, :3] @ points_NC[row, :3] + pose[:3, 3]
+        time_N = sweep.time + fraction_N.astype(np.float64) * (end[1] - sweep.time)
+        far_N = ~(np.abs(sweep.points_NC[:, :2]) < np.float32(min_range)).all(axis=1)
+        rows = np.concatenate([moved_N3, points_NC[:, 3:], time_N[:, None]], axis=1)
+        merged.append(rows[far_N].astype(np.float32))
+    return np.concatenate(merged) if merged else np.empty((0, 4), dtype=np.float32)
+
+
+def _check(sweep: Sweep, number: int, columns: tuple[int, ...]) -> None:
+    where, points = f"sweep {number}", sweep.points_NC
+    if points.ndim != 2 or points.shape[1] < 3 or points.dtype != np.float32:
+        raise DataError(
+            f"points of shape {points.shape} and dtype {points.dtype}",
+            where=where,
+            remedy="give float32 [N, 3 or more]",
+        )
+    if points.shape[1:] != columns:
+        raise DataError(
+            f"{points.shape[1]} channels, the first sweep has {columns[0]}",
+            where=where,
+            remedy="give all sweeps the same channels",
+        )
+    if (sweep.end is None) != (sweep.fraction_N is None):
+        raise DataError("only one of `end` and `fraction_N`", where=where, remedy="give both")
+    if sweep.fraction_N is not None and sweep.fraction_N.shape != points.shape[:1]:
+        raise DataError(
+            f"{len(points)} points, fractions of shape {sweep.fraction_N.shape}",
+            where=where,
+            remedy="give one fraction per point",
+        )
+    require_rigid(sweep.T_reference_sensor, f"T_reference_sensor of {where}")
+    if sweep.end is not None:
+        require_rigid(sweep.end[0], f"the end pose of {where}")
+
+
+def _motion(sweep: Sweep) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+    """Fractions (none without motion), and start pose, turn, way, start time and duration."""
+    motion = np.zeros(20)
+    start = sweep.T_reference_sensor
+    motion[:12] = start[:3].reshape(-1)
+    motion[18] = sweep.time
+    if sweep.end is None or sweep.fraction_N is None:
+        return np.empty(0, dtype=np.float32), motion
+    end, end_time = sweep.end
+    motion[12:15] = rotation_vector(invert(start)[:3, :3] @ end[:3, :3])
+    motion[15:18] = end[:3, 3] - start[:3, 3]
+    motion[19] = end_time - sweep.time
+    return np.ascontiguousarray(sweep.fraction_N, dtype=np.float32), motion
+
+
+@compiled()
+def _move(points: Array, fraction: Array, motion: Array, min_range: float, merged: Array) -> Any:
+    """Write the points of one sweep that are far enough; says how many."""
+    rows, channels = points.shape
+    part = (rows + PARTS - 1) // PARTS
+    places = np.zeros(PARTS + 1, dtype=np.int64)
+    for p in numba.prange(PARTS):
+        kept = 0
+        for i in range(p * part, min(rows, (p + 1) * part)):
+            kept += not ((abs(points[i, 0]) < min_range) & (abs(points[i, 1]) < min_range))
+        places[p + 1] = kept
+    for p in range(PARTS):
+        places[p + 1] += places[p]
+    for p in numba.prange(PARTS):
+        place = places[p]
+        for i in range(p * part, min(rows, (p + 1) * part)):
+            if (abs(points[i, 0]) < min_range) & (abs(points[i, 1]) < min_range):
+                continue
+            x, y, z = float(points[i, 0]), float(points[i, 1]), float(points[i, 2])
+            when = 0.0
+            if fraction.shape[0] > 0:
+                when = float(fraction[i])
+                x, y, z = _turned(x, y, z, motion[12:15], when)
+            for axis in range(3):
+                row = motion[4 * axis : 4 * axis + 4]
+                moved = row[0] * x + row[1] * y + row[2] * z + row[3] + when * motion[15 + axis]
+                merged[place, axis] = moved
+            for channel in range(3, channels):
+                merged[place, channel] = points[i, channel]
+            merged[place, channels] = motion[18] + when * motion[19]
+            place += 1
+    return places[PARTS]
+
+
+@inlined
+def _turned(
+    x: float, y: float, z: float, turn: Array, fraction: float
+) -> tuple[float, float, float]:
+    """A point turned by a fraction of an axis times an angle (Rodrigues' formula)."""
+    a, b, c = turn[0], turn[1], turn[2]
+    angle = math.sqrt(a * a + b * b + c * c)
+    if angle == 0.0:
+        return x, y, z
+    a, b, c = a / angle, b / angle, c / angle
+    sine, cosine = math.sin(fraction * angle), math.cos(fraction * angle)
+    along = (1.0 - cosine) * (a * x + b * y + c * z)
+    return (
+        cosine * x + sine * (b * z - c * y) + along * a,
+        cosine * y + sine * (c * x - a * z) + along * b,
+        cosine * z + sine * (a * y - b * x) + along * c,
+    )
