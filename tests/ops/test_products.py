@@ -72,6 +72,21 @@ def test_no_pairs_and_no_rows() -> None:
     assert not outer_products(*empty, nothing, nothing, tiles, 2).any()
 
 
+def test_strided_views_and_wide_row_numbers_are_read_as_they_are() -> None:
+    generator = np.random.default_rng(0)
+    in_rows, out_rows, tiles = lists_of_pairs(generator, 30, 3, 2)
+    features = generator.standard_normal((30, 40))[:, ::3]
+    gradient = np.asfortranarray(generator.standard_normal((30, 9)))
+    weight = generator.standard_normal((3, 14, 9))
+    plain = (in_rows, out_rows, tiles)
+    wide = (in_rows.astype(np.int64), np.repeat(out_rows, 2)[::2], np.asfortranarray(tiles))
+    found = products(features, weight, *wide, 30)
+    np.testing.assert_allclose(found, products_reference(features, weight, *plain, 30), atol=1e-12)
+    found = outer_products(features, gradient, *wide, 2)
+    expected = outer_products_reference(features, gradient, *plain, 2)
+    np.testing.assert_allclose(found, expected, atol=1e-12)
+
+
 def test_vectors_are_whole_lines_of_the_cache_or_more() -> None:
     assert lanes(np.dtype(np.float32)) == 2 * lanes(np.dtype(np.float64))
     assert lanes(np.dtype(np.float32)) in (16, 32)
