@@ -1,4 +1,4 @@
-"""Time several ways of doing one thing, alternating in one process, and print their ratios."""
+"""Time several things in turn, in one process, and keep the least disturbed runs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,37 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import numpy as np
+
+TICKS = os.sysconf("SC_CLK_TCK")
+STAT = Path("/proc/stat")
+
+
+def alternate(
+    tasks: Mapping[str, Callable[[], object]],
+    repeats: int,
+    warm_up: int = 2,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, float]:
+    """Median milliseconds of each task over the half of the rounds that others disturbed least.
+
+    A round runs every task once, in order. How much other processes ran during it is read from
+    the system's accounts, where they exist; elsewhere every round counts. On one thread
+    `time.process_time` as the clock leaves out the time that others ran instead.
+    """
+    rounds: list[tuple[float, list[float]]] = []
+    for index in range(warm_up + repeats):
+        busy, own = _busy_seconds(), sum(os.times()[:2])
+        taken = [_milliseconds(task, clock) for task in tasks.values()]
+        disturbance = (_busy_seconds() - busy) - (sum(os.times()[:2]) - own)
+        if index >= warm_up:
+            rounds.append((disturbance, taken))
+    rounds.sort(key=lambda entry: entry[0])
+    kept = [taken for _, taken in rounds[: -(-repeats // 2)]]
+    medians = map(statistics.median, zip(*kept, strict=True))
+    return dict(zip(tasks, medians, strict=True))
 
 
 def parsed(doc: str, repeats: int) -> argparse.Namespace:
@@ -26,47 +55,23 @@ def parsed(doc: str, repeats: int) -> argparse.Namespace:
 
 
 def compare(title: str, ways: Mapping[str, Callable[[], object]], repeats: int) -> None:
-    """Print median and best milliseconds of each way, and how much slower than the first it is."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(3):  # compiled, loaded, memory mapped
-        for way in ways.values():
-            way()
-    for _ in range(repeats):
-        for name, way in ways.items():
-            start = time.perf_counter()
-            way()
-            taken[name].append(1e3 * (time.perf_counter() - start))
-    print(f"{title} (numpy {np.__version__}, {platform.machine()}, median (best) of {repeats})")
-    first = next(iter(taken.values()))
-    for name, times in taken.items():
-        ratio = statistics.median(times) / statistics.median(first)
-        best = min(times) / min(first)
-        print(
-            f"  {name:34s} {statistics.median(times):9.3f} ({min(times):.3f}) ms"
-            f"   x {ratio:.1f} ({best:.1f})"
-        )
+    """Print the milliseconds of each way, and how many times those of the first they are."""
+    medians = alternate(ways, repeats)
+    print(f"{title} (numpy {np.__version__}, {platform.machine()}, {repeats} rounds)")
+    first = next(iter(medians.values()))
+    for name, taken in medians.items():
+        print(f"  {name:34s} {taken:9.3f} ms   x {taken / first:.1f}")
 
 
-def lidar_cloud(
-    beams: int, columns: int, lowest: float, highest: float, seed: int = 0
-) -> np.ndarray:
-    """float32 [N, 5] of a rotating lidar in a street of boxes: x, y, z (m), intensity, ring.
+def _milliseconds(task: Callable[[], object], clock: Callable[[], float]) -> float:
+    start = clock()
+    task()
+    return (clock() - start) * 1e3
 
-    In the order in which such a sensor fires: all beams of one azimuth, then the next.
-    """
-    rng = np.random.default_rng(seed)
-    azimuth, ring = np.meshgrid(
-        np.linspace(-np.pi, np.pi, columns), np.arange(beams), indexing="ij"
-    )
-    elevation = np.deg2rad(lowest + (highest - lowest) * ring / (beams - 1))
-    ground = np.where(elevation < -0.005, 1.8 / np.maximum(np.tan(-elevation), 1e-3), 90.0)
-    houses = rng.uniform(6, 60, 72)[np.floor((azimuth + np.pi) / (2 * np.pi) * 71.99).astype(int)]
-    distance = np.minimum(np.minimum(ground, houses), 90) + rng.normal(0, 0.02, ring.shape)
-    rows = (
-        distance * np.cos(azimuth),
-        distance * np.sin(azimuth),
-        distance * np.tan(elevation),
-        rng.uniform(0, 255, ring.shape),
-        ring,
-    )
-    return np.stack(rows, axis=-1).reshape(-1, 5).astype(np.float32)
+
+def _busy_seconds() -> float:
+    """Processor time of the whole machine since it started, idle and waiting left out."""
+    if not STAT.exists():
+        return 0.0
+    fields = [int(field) for field in STAT.read_text().splitlines()[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / TICKS

@@ -10,7 +10,8 @@ the same poses in float64 first; composing is part of the time.
 from __future__ import annotations
 
 import numpy as np
-from alternate import compare, lidar_cloud, parsed
+from alternate import compare, parsed
+from rotating_lidar import lidar_cloud
 
 WIDTH, HEIGHT = 1600, 900
 INTRINSICS = np.array([[1266.4, 0.0, 816.3], [0.0, 1266.4, 491.5], [0.0, 0.0, 1.0]])

@@ -8,7 +8,8 @@ from __future__ import annotations
 from functools import reduce
 
 import numpy as np
-from alternate import compare, lidar_cloud, parsed
+from alternate import compare, parsed
+from rotating_lidar import lidar_cloud
 
 SWEEPS = 10
 

@@ -6,7 +6,8 @@ python benchmarks/voxels.py [--threads 2] [--repeats 21]
 from __future__ import annotations
 
 import numpy as np
-from alternate import compare, lidar_cloud, parsed
+from alternate import compare, parsed
+from rotating_lidar import lidar_cloud
 
 CASES = ((32, 1063, -30.0, 10.0, 34_000, 0.1), (64, 1875, -24.8, 2.0, 120_000, 0.05))
 

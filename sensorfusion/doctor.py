@@ -7,7 +7,6 @@ that one that is broken (or crashes) is reported instead of ending the report.
 from __future__ import annotations
 
 import configparser
-import importlib.util
 import os
 import pkgutil
 import platform
@@ -207,13 +206,27 @@ def _without_gpu(section: str, built_for: str | None, driver: bool) -> Finding:
 
 
 def sparse() -> Iterator[Finding]:
-    """The backend that sparse convolutions would use."""
+    """The backend that sparse convolutions use here, and every other one."""
     section = "Sparse convolution"
-    if importlib.util.find_spec("sensorfusion.ops") is None:
-        yield Finding(section, "backend", "none: this version has no sparse convolution")
+    if any(_import_problems(["torch", "numba"]).values()):
+        yield Finding(
+            section, "backend in use", "none without torch and numba", "note", "see above"
+        )
         return
-    spconv = importlib.util.find_spec("spconv") is not None
-    yield Finding(section, "spconv", "installed" if spconv else "not installed")
+    import torch
+
+    from sensorfusion.ops.backends import VARIABLE, default_name, obstacles
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    used = os.environ.get(VARIABLE) or default_name(device)
+    found = obstacles(device)
+    forced = f" ({VARIABLE} says so)" if os.environ.get(VARIABLE) else ""
+    value = f"{used} on {device.type}{forced}"
+    problem = found.get(used, f"there is none of this name; known: {', '.join(found)}")
+    yield Finding(section, "backend in use", value, "trouble" if problem else "ok", problem)
+    for name, obstacle in found.items():
+        if name != used:
+            yield Finding(section, f"{name} backend", obstacle or "available")
 
 
 def clashes() -> Iterator[Finding]:

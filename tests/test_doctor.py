@@ -120,6 +120,22 @@ def test_requirements_of_requirements_are_followed(install: Callable[..., None])
     assert not {"second", "never"} & set(found)
 
 
+def test_sparse_backends_in_use_and_to_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("SENSORFUSION_SPARSE_BACKEND", raising=False)
+    found = by_name(doctor.sparse())
+    assert found["backend in use"].value == "cpu on cpu"
+    assert found["torch backend"].value == "available"
+    assert "NVIDIA" in found["spconv backend"].value
+    assert "no triton backend" in found["triton backend"].value
+    monkeypatch.setenv("SENSORFUSION_SPARSE_BACKEND", "spconv")
+    forced = by_name(doctor.sparse())["backend in use"]
+    assert forced.status == "trouble"
+    assert "NVIDIA" in forced.remedy
+    monkeypatch.setenv("SENSORFUSION_SPARSE_BACKEND", "minkowski")
+    assert "known: cpu, spconv" in by_name(doctor.sparse())["backend in use"].remedy
+
+
 def test_broken_torchvision(install: Callable[..., None]) -> None:
     install("sensorfusion", "9")
     text = "raise RuntimeError('operator torchvision::nms does not exist')"
