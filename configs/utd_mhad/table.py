@@ -65,6 +65,12 @@ rows = [
     dict(name="symile", config="symile.py", protocols=("fusion", "retrieval")),
     dict(name="pairwise", config="pairwise.py", protocols=("fusion", "retrieval")),
     dict(name="best", config="best.py", protocols=_EVERYTHING),
+    dict(
+        name="best_camera",
+        config="best_camera.py",
+        teachers=dict(imu="best", skeleton="best"),
+        protocols=_EVERYTHING,
+    ),
 ]
 references = [
     dict(name="supervised fusion", sensors=("imu", "skeleton"), value=97.21, source=_README),

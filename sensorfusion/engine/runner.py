@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import torch
 from mmengine.device import get_device
@@ -26,7 +26,6 @@ from mmengine.runner import Runner
 from torch import nn
 
 from sensorfusion.checkpoint import load_weights, read_document
-from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.engine import checkpoints, distributed, state
 from sensorfusion.engine.config import build
 from sensorfusion.engine.corrupt import Corrupt, Tally
@@ -208,11 +207,10 @@ class PretrainRunner(Runner):  # type: ignore[misc]
             "step": self.iter,
             "versions": self.versions,
         }
-        for name, encoder in model.encoders.items():
+        for name, (encoder, head) in model.finished().items():
             path = Path(self.work_dir) / "encoders" / name
             if not _holds(path, note):
-                head = model.heads[name] if name in model.heads else None
-                save_encoder(path, cast(Encoder, encoder), head=head, note=note)
+                save_encoder(path, encoder, head=head, note=note)
 
 
 def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
@@ -241,9 +239,8 @@ def _require_usable(model: Pretrainer, dataset: Any) -> None:
             where="model.sensors",
             remedy=f"it has {sorted(known)}; what a transform makes of one is <sensor>.<view>",
         )
-    for name, encoder in model.encoders.items():
-        head = model.heads[name] if name in model.heads else None
-        describe_encoder(cast(Encoder, encoder), head)
+    for encoder, head in model.finished().values():
+        describe_encoder(encoder, head)
 
 
 def _holds(path: Path, note: Mapping[str, Any]) -> bool:
