@@ -217,9 +217,8 @@ def sparse() -> Iterator[Finding]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     used = os.environ.get(VARIABLE) or default_name(device)
     found = obstacles(device)
-    value = f"{used} on {device.type}" + (
-        f" ({VARIABLE} says so)" if VARIABLE in os.environ else ""
-    )
+    forced = f" ({VARIABLE} says so)" if os.environ.get(VARIABLE) else ""
+    value = f"{used} on {device.type}{forced}"
     problem = found.get(used, f"there is none of this name; known: {', '.join(found)}")
     yield Finding(section, "backend in use", value, "trouble" if problem else "ok", problem)
     for name, obstacle in found.items():

@@ -108,3 +108,22 @@ def test_a_kernel_lets_other_python_threads_run() -> None:
     stop.set()
     thread.join()
     assert len(ticks) - before > 2
+
+
+TORCH = """
+import sys, torch
+sys.path[:0] = [{root!r}]
+torch.set_num_threads(1)
+from tests.test_compiled import squares
+squares()
+squares()
+sys.exit(torch.get_num_threads())
+"""
+
+
+def test_starting_the_pool_leaves_the_threads_of_torch_as_they_are() -> None:
+    script = TORCH.format(root=str(Path(__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "NUMBA_NUM_THREADS": "2"}
+    )
+    assert done.returncode == 1
