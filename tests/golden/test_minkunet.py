@@ -1,4 +1,4 @@
-"""SLidR's and SuperFlow's point networks: forward, gradients, statistics, names, and the way of axes.
+"""SLidR's and SuperFlow's point networks: forward, gradients, statistics, names, order of axes.
 
 That no axis is swapped between points and network is shown with clouds of the voxelisation topic,
 whose three extents differ, and the random kernels of this topic, which no swap leaves as they are:
