@@ -134,6 +134,23 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     Raises:
         CheckpointError: when the file is damaged, holds more than tensors, or is of another kind.
     """
+    content = load_restricted(path)
+    for key in ("state_dict", "model"):
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise CheckpointError("it holds something other than named tensors", where=str(path))
+    return cast(dict[str, Tensor], content)
+
+
+def load_restricted(path: str | Path) -> Any:
+    """What a weights file from elsewhere holds: `.safetensors`, or `.pt`/`.pth` of plain values.
+
+    Nothing in the file is run. A `.pt` file may hold containers of tensors, numbers and strings.
+
+    Raises:
+        CheckpointError: when the file is damaged, holds other objects, or is of another kind.
+    """
     path = Path(path)
     if path.is_dir() or path.suffix not in (".safetensors", ".pt", ".pth"):
         raise CheckpointError(
@@ -143,19 +160,13 @@ def load_weights(path: str | Path) -> dict[str, Tensor]:
     if path.suffix == ".safetensors":
         return load_tensors(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types here, none of them public
         raise CheckpointError(
             "not a file of plain tensors; nothing in it was run",
             where=str(path),
             remedy="convert it to .safetensors where you trust it",
         ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
-        raise CheckpointError("it holds something other than named tensors", where=str(path))
-    return cast(dict[str, Tensor], content)
 
 
 def remove_partial(parent: str | Path) -> list[Path]:

@@ -52,7 +52,7 @@ def _collate_sensor(name: str, samples: Sequence[Sample], frames: int) -> Sensor
         _require_alike(name, first, reading)
     return SensorBatch(
         present=present,
-        values={array: _join(name, array, readings) for array in first.ARRAYS},
+        values={array: _join(name, array, readings) for array in _held_by_all(readings)},
         kind=type(first),
         unit=first.unit,
         axes=first.axes,
@@ -76,6 +76,10 @@ def _require_alike(name: str, first: Reading, other: Reading) -> None:
                 where=f"sensor {name!r}, {first.source or '?'} and {other.source or '?'}",
                 remedy="bring them to one with a transform before collating",
             )
+
+
+def _held_by_all(readings: Sequence[Reading]) -> list[str]:
+    return [name for name in readings[0].held if all(name in other.held for other in readings)]
 
 
 def _join(name: str, array: str, readings: Sequence[Reading]) -> Tensor:

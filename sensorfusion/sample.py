@@ -37,8 +37,9 @@ class Reading:
     """What one sensor measured over one moment or window.
 
     A subclass adds its arrays as fields, lists their names in `ARRAYS`, and checks them in
-    `validate`. Arrays hold physical units; `unit` says which, and every normaliser that
-    changes the values changes the name.
+    `validate`. Arrays that not every source has are None where absent, and listed in `OPTIONAL`.
+    Arrays hold physical units; `unit` says which, and every normaliser that changes the values
+    changes the name.
 
     Args:
         clock: times of the reading's rows (one entry for an instantaneous reading).
@@ -48,6 +49,7 @@ class Reading:
     """
 
     ARRAYS: ClassVar[tuple[str, ...]] = ()
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
     RAGGED: ClassVar[bool] = False  # True: rows differ between readings (point clouds)
 
     clock: Clock
@@ -60,6 +62,12 @@ class Reading:
 
     def validate(self) -> None:
         """Raise `DataError` when an array has a wrong shape, dtype or a non-finite value."""
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Names of the arrays that this reading has."""
+        optional = (name for name in self.OPTIONAL if getattr(self, name) is not None)
+        return (*self.ARRAYS, *optional)
 
     def replace(self: ReadingT, **changes: Any) -> ReadingT:
         """A copy with some fields changed (and checked again)."""
@@ -178,7 +186,8 @@ class SensorBatch:
 
     Args:
         present: bool [B, F], which samples and frames have a reading.
-        values: arrays by name: [P, ...] stacked, or [sum of rows, ...] for ragged readings.
+        values: arrays by name: [P, ...] stacked, or [sum of rows, ...] for ragged readings; of the
+            optional ones those that every present reading has.
         kind: the type of the readings; None when none is present.
         unit: their common unit. axes: their common frame of axes.
         lengths: int64 [P], rows of each reading, for ragged readings only.

@@ -20,9 +20,15 @@ from sensorfusion.sample import Batch, Frame, Reading, Sample
 from sensorfusion.sensors.camera import CameraImage
 from sensorfusion.sensors.camera_surface import SURFACE
 from sensorfusion.sensors.imu import ImuWindow
+from sensorfusion.sensors.lidar import PointCloud
 from sensorfusion.sensors.skeleton import SkeletonWindow
 
-UNITS = {ImuWindow: "m/s^2, rad/s", SkeletonWindow: "m", CameraImage: "sRGB"}
+UNITS = {
+    ImuWindow: "m/s^2, rad/s",
+    SkeletonWindow: "m",
+    CameraImage: "sRGB",
+    PointCloud: "m, intensity 0-1",
+}
 
 # Settings that make an encoder small; none is needed where the defaults are small.
 SMALL: dict[str, dict] = {
@@ -40,6 +46,13 @@ SMALL: dict[str, dict] = {
         "scale": 1 / 255,
     },
     "CameraProjections": {"channels": 8, "rows": 6, "size": (24, 20), "bins": 3},
+    "MinkUNet": {
+        "columns": ("intensity", "z"),
+        "voxel": (0.5, 0.5, 0.5),
+        "blocks": (1,) * 8,
+        "planes": (4, 8, 8, 12, 12, 8, 6, 6),
+        "stem": 4,
+    },
 }
 # Encoders of readings that a normaliser has prepared: their unit and the shape of their pixels.
 PREPARED = {"CameraProjections": (SURFACE, (6, 24, 20, 2))}
@@ -61,6 +74,8 @@ def found(package, base: type[nn.Module]) -> list[type[nn.Module]]:
 
 
 ENCODERS = found(sensorfusion.encoders, Encoder)
+CLIP_ENCODERS = [kind for kind in ENCODERS if "readout" in inspect.signature(kind).parameters]
+POINT_ENCODERS = [kind for kind in ENCODERS if kind.reading.RAGGED]
 FUSIONS = found(sensorfusion.fusion, Fusion)
 
 
@@ -86,6 +101,11 @@ def reading(kind: type[Reading] | type[Encoder], seed: int, **changes) -> Readin
     elif kind is SkeletonWindow:
         joints = rng.normal(size=(20, 3)) + 0.1 * rng.normal(size=(50, 20, 3)).cumsum(0)
         made = SkeletonWindow(clock=Clock.fraction(50), joints=joints.astype(np.float32), **common)
+    elif kind is PointCloud:
+        points = rng.uniform((-4, -2, -1), (3, 5, 1), (200 + seed, 3)).astype(np.float32)
+        intensity = rng.random(len(points), np.float32)
+        common["axes"] = "FLU"
+        made = PointCloud(clock=Clock.instant(0), points=points, intensity=intensity, **common)
     else:
         pixels = rng.integers(0, 256, size=(6, 24, 20, 3), dtype=np.uint8)
         made = CameraImage(clock=Clock.fraction(6), pixels=pixels, **common)

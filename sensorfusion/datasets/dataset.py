@@ -132,7 +132,7 @@ class Cached:
             if isinstance(sample, Sample)
             for frame in sample.frames
             for reading in frame.readings.values()
-            for name in reading.ARRAYS
+            for name in reading.held
         )
 
     def __len__(self) -> int:
@@ -157,7 +157,7 @@ def _compact(sample: Sample) -> Sample:
     """Readings that own their arrays: a view would keep the whole array behind it alive."""
 
     def own(_: str, reading: Reading) -> Reading:
-        arrays = {name: np.array(getattr(reading, name), order="C") for name in reading.ARRAYS}
+        arrays = {name: np.array(getattr(reading, name), order="C") for name in reading.held}
         return reading.replace(**arrays)
 
     return sample.map_readings(own)

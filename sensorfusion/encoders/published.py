@@ -38,7 +38,7 @@ def load_published(
     where = "the given tensors" if isinstance(weights, Mapping) else str(weights)
     tensors = weights if isinstance(weights, Mapping) else load_weights(weights)
     expected = module.state_dict()
-    start = _find_prefix(expected, tensors, where) if prefix is None else prefix
+    start = find_prefix(expected, tensors, where) if prefix is None else prefix
     under = {key.removeprefix(start): t for key, t in tensors.items() if key.startswith(start)}
     unused = UNUSED.get(type(module).__name__, ())
     found = {key: t for key, t in under.items() if not unused or not key.startswith(unused)}
@@ -50,7 +50,13 @@ def require_same_architecture(
     module: nn.Module, tensors: Mapping[str, Tensor], *, where: str
 ) -> None:
     """Raise `CheckpointError` unless names and shapes are those of the module."""
-    expected = module.state_dict()
+    require_same_tensors(module.state_dict(), tensors, module=module, where=where)
+
+
+def require_same_tensors(
+    expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, module: nn.Module, where: str
+) -> None:
+    """Raise `CheckpointError` unless names and shapes are those that a module expects."""
     shared = expected.keys() & tensors.keys()
     floats = {key for key in shared if expected[key].is_floating_point()}
     troubles = {
@@ -77,7 +83,12 @@ def require_same_architecture(
         )
 
 
-def _find_prefix(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str) -> str:
+def find_prefix(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], where: str) -> str:
+    """What stands before all the expected names in a file, "" if nothing does.
+
+    Raises:
+        CheckpointError: when the names exist under several prefixes.
+    """
     probe = next(iter(expected))
     candidates = [key.removesuffix(probe) for key in tensors if key.endswith(probe)]
     whole = [c for c in candidates if all(c + key in tensors for key in expected)]

@@ -102,6 +102,13 @@ class SensorTransform(abc.ABC, Generic[ReadingT]):
                 where=reading.source,
                 remedy=f"list only sensors of type {self.kind.__name__} in its `sensors`",
             )
+        if self.kind is Reading and reading.RAGGED:
+            raise ConfigError(
+                f"{type(self).__name__} is made for rows in time, "
+                f"sensor {sensor!r} is a {type(reading).__name__}",
+                where=reading.source,
+                remedy="leave the sensor out of its `sensors`",
+            )
         return cast(ReadingT, reading)
 
 

@@ -13,8 +13,10 @@ from sensorfusion.errors import DataError, UnitError
 from sensorfusion.export import PretrainedEncoder, load_encoder, save_encoder
 from sensorfusion.sample import Features, Frame, Sample
 from tests.encoder_cases import (
+    CLIP_ENCODERS,
     ENCODERS,
     FUSIONS,
+    POINT_ENCODERS,
     batch,
     build_small,
     dead_parameters,
@@ -26,16 +28,19 @@ RELATIVE_TO_FIRST = {"CameraProjections"}
 READOUTS = ("flatten", "mean", "steps")
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 each_encoder = pytest.mark.parametrize("kind", ENCODERS, ids=lambda k: k.__name__)
+each_clip_encoder = pytest.mark.parametrize("kind", CLIP_ENCODERS, ids=lambda k: k.__name__)
+each_point_encoder = pytest.mark.parametrize("kind", POINT_ENCODERS, ids=lambda k: k.__name__)
 each_fusion = pytest.mark.parametrize("kind", FUSIONS, ids=lambda k: k.__name__)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).removeprefix("torch."))
 
 
 def test_discovery() -> None:
     assert len(ENCODERS) >= 8
+    assert {*CLIP_ENCODERS, *POINT_ENCODERS} == {*ENCODERS}
     assert len(FUSIONS) >= 2
 
 
-@each_encoder
+@each_clip_encoder
 @pytest.mark.parametrize("readout", READOUTS)
 def test_shapes(kind, readout) -> None:
     encoder = build_small(kind, readout=readout)
@@ -51,7 +56,7 @@ def test_shapes(kind, readout) -> None:
     assert features.frame.tolist() == [f for f in (0, 1, 1) for _ in range(steps)]
 
 
-@each_encoder
+@each_clip_encoder
 def test_steps_lie_in_the_clip(kind) -> None:
     encoder = build_small(kind, readout="steps").eval()
     features = encoder(batch(kind)["x"])
@@ -67,7 +72,7 @@ def _over_time(features: Features) -> torch.Tensor:
     return (grid if grid.ndim == 3 else grid.mean(2)).transpose(1, 2)
 
 
-@each_encoder
+@each_clip_encoder
 def test_steps_look_where_they_say(kind) -> None:
     """The rows that a step depends on are centred on its position."""
     encoder = build_small(kind, readout="steps").double().eval()
@@ -111,7 +116,7 @@ def _sample(only) -> Sample:
     return Sample(id="0", frames=(Frame(readings={"x": only}),))
 
 
-@each_encoder
+@each_clip_encoder
 def test_refuses_other_shapes(kind) -> None:
     packed = batch(kind)["x"]
     values = {name: torch.cat([v, v], dim=1) for name, v in packed.values.items()}
@@ -123,12 +128,50 @@ def test_refuses_other_shapes(kind) -> None:
 @each_encoder
 def test_eval_is_deterministic_and_per_reading(kind) -> None:
     encoder = randomised(build_small(kind)).double().eval()
-    together = encoder(batch(kind)["x"]).tokens
-    assert torch.equal(together, encoder(batch(kind)["x"]).tokens)
+    together = encoder(batch(kind)["x"])
+    assert torch.equal(together.tokens, encoder(batch(kind)["x"]).tokens)
     for b in range(3):
         alone = encoder(batch(kind, ((True,),), first_seed=10 * b)["x"]).tokens
-        torch.testing.assert_close(alone[0], together[b], rtol=1e-9, atol=1e-9)
-    assert (together[0] - together[1]).abs().max() > 1e-6
+        own = together.tokens[together.item == b]
+        torch.testing.assert_close(alone, own, rtol=1e-9, atol=1e-9)
+    first, second = (together.tokens[together.item == b][0] for b in (0, 1))
+    assert (first - second).abs().max() > 1e-6
+
+
+@each_point_encoder
+def test_tokens_are_the_points_in_their_order(kind) -> None:
+    encoder = build_small(kind)
+    packed = batch(kind, ((True, True), (False, True), (False, False)))["x"]
+    features = encoder(packed)
+    assert features.tokens.shape == (len(packed.values["points"]), encoder.width)
+    assert features.size == 3
+    assert features.valid.all()
+    assert torch.equal(features.positions, packed.values["points"])
+    assert torch.equal(features.item, packed.item[packed.row_reading])
+    assert torch.equal(features.frame, packed.frame[packed.row_reading])
+
+
+@each_point_encoder
+def test_the_order_of_points_does_not_matter(kind) -> None:
+    encoder = randomised(build_small(kind)).double().eval()
+    given = reading(kind.reading, 0)
+    order = torch.randperm(len(given.points)).numpy()
+    one, other = (encoder(collate([_sample(r)])["x"]) for r in (given, given.take(order)))
+    torch.testing.assert_close(other.tokens, one.tokens[order], rtol=1e-5, atol=1e-6)
+    assert (one.tokens - other.tokens).abs().max() > 1e-3
+
+
+@each_point_encoder
+@pytest.mark.parametrize("rows", [(0,), (0, 5), (1, 0, 1), (1,)])
+def test_readings_of_few_points_train(kind, rows) -> None:
+    encoder = build_small(kind).train()
+    readings = [reading(kind.reading, seed) for seed in range(len(rows))]
+    few = [r.take(torch.arange(n).numpy()) for r, n in zip(readings, rows, strict=True)]
+    features = encoder(collate([_sample(r) for r in few])["x"])
+    assert features.item.tolist() == [b for b, n in enumerate(rows) for _ in range(n)]
+    assert features.tokens.isfinite().all()
+    features.tokens.sum().backward()
+    assert all(p.grad.isfinite().all() for p in encoder.parameters())
 
 
 @each_encoder

@@ -9,6 +9,7 @@ from sensorfusion.sample import Frame, Reading, Sample
 from sensorfusion.sensors.camera import MILLIMETRES, SRGB, CameraImage
 from sensorfusion.sensors.camera_surface import BodySurface
 from sensorfusion.sensors.imu import SI, ImuWindow
+from sensorfusion.sensors.lidar import UNIT, PointCloud
 from sensorfusion.sensors.skeleton import SkeletonWindow
 
 
@@ -53,7 +54,22 @@ def surface(rows: int = 5, height: int = 12, width: int = 16, seed: int = 0) -> 
     return BodySurface().prepare(depth(rows, height, width, seed))
 
 
-EXAMPLES = {ImuWindow: imu, SkeletonWindow: skeleton, CameraImage: depth}
+def cloud(rows: int | None = None, seed: int = 0, axes: str = "RFU") -> PointCloud:
+    """Points within some metres; their number depends on the seed."""
+    generator = np.random.default_rng(seed)
+    rows = 40 + 3 * seed if rows is None else rows
+    return PointCloud(
+        clock=Clock.instant(0),
+        axes=axes,
+        unit=UNIT,
+        source="lidar.bin",
+        points=generator.uniform((-4, -3, -1), (4, 5, 1), (rows, 3)).astype(np.float32),
+        intensity=generator.random(rows, np.float32),
+        intensity_scale=255.0,
+    )
+
+
+EXAMPLES = {ImuWindow: imu, SkeletonWindow: skeleton, CameraImage: depth, PointCloud: cloud}
 
 
 def sample(**readings: Reading) -> Sample:
