@@ -24,12 +24,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sensorfusion.changed import changed
 from sensorfusion.errors import ConfigError, DataError, UnitError
 from sensorfusion.geometry.clock import Clock
 
 Array = npt.NDArray[Any]
 ReadingT = TypeVar("ReadingT", bound="Reading")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,24 +72,6 @@ class Reading:
     def replace(self: ReadingT, **changes: Any) -> ReadingT:
         """A copy with some fields changed (and checked again)."""
         return changed(self, **changes)
-
-
-def changed(value: T, **changes: Any) -> T:
-    """`dataclasses.replace` in a fraction of its time, for what every transform copies.
-
-    Raises:
-        TypeError: for a field that the data class does not have.
-    """
-    fields = value.__dict__
-    if not changes.keys() <= fields.keys():
-        unknown = sorted(changes.keys() - fields.keys())
-        raise TypeError(f"{type(value).__name__} has no field {', '.join(unknown)}")
-    copy = object.__new__(type(value))
-    copy.__dict__.update(fields, **changes)
-    check = getattr(copy, "__post_init__", None)
-    if check is not None:
-        check()
-    return copy
 
 
 def require_array(

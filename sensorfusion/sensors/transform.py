@@ -14,8 +14,9 @@ from typing import ClassVar, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
+from sensorfusion.changed import changed
 from sensorfusion.errors import ConfigError
-from sensorfusion.sample import Frame, Reading, ReadingT, Sample, changed
+from sensorfusion.sample import Frame, Reading, ReadingT, Sample
 
 DrawT = TypeVar("DrawT")
 

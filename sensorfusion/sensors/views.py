@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from sensorfusion.changed import changed
 from sensorfusion.errors import ConfigError
-from sensorfusion.sample import Frame, Sample, changed
+from sensorfusion.sample import Frame, Sample
 from sensorfusion.sensors.transform import Transforms, apply_all, flat
 
 
