@@ -35,12 +35,12 @@ from sensorfusion.engine.plan import Loaded, Plan
 from sensorfusion.engine.progress import Progress
 from sensorfusion.engine.provenance import provenance, versions
 from sensorfusion.engine.recipe import Loader, Train, fill, fingerprint, record
-from sensorfusion.engine.signals import EXIT_STOPPED
 from sensorfusion.engine.update import Update
 from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.export import DOCUMENT, describe_encoder, save_encoder
 from sensorfusion.model import Pretrainer
 from sensorfusion.sensors.transform import flat
+from sensorfusion.signals import EXIT_STOPPED
 
 
 def pretrain(

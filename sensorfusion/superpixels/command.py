@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sensorfusion.engine.signals import EXIT_STOPPED, StopRequest
 from sensorfusion.errors import ConfigError
+from sensorfusion.signals import EXIT_STOPPED, StopRequest
 from sensorfusion.superpixels.listing import Item, list_items
 from sensorfusion.superpixels.methods import METHODS, Method, method_of
 from sensorfusion.superpixels.prepare import Summary, check, prepare

@@ -21,9 +21,9 @@ from sensorfusion.engine.progress import Progress, describe
 from sensorfusion.engine.recipe import fingerprint
 from sensorfusion.engine.runner import pretrain
 from sensorfusion.engine.schedule import Cosine
-from sensorfusion.engine.signals import EXIT_STOPPED
 from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.export import load_encoder
+from sensorfusion.signals import EXIT_STOPPED
 from tests.engine import engine_processes as processes
 from tests.engine import engine_toy as toy
 
