@@ -10,10 +10,8 @@ manifest, and a file that is missing, damaged, or of other settings is never use
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sensorfusion.errors import ConfigError, DataError
+from sensorfusion.files import write_whole
 from sensorfusion.superpixels.encoding import decode, encode, read_note
 from sensorfusion.superpixels.methods import Method, differences, recipe_key, recipe_of
 
@@ -229,17 +228,9 @@ def write_file(path: Path, data: bytes) -> None:
     Raises:
         ConfigError: when the disk is full or may not be written.
     """
-    partial = path.with_name(f".{path.name}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(path, data, path.with_name(f".{path.name}.partial"))
     except OSError as error:
-        with contextlib.suppress(OSError):  # what stopped writing may keep it from being removed
-            partial.unlink(missing_ok=True)
         raise ConfigError(
             f"cannot write: {error}",
             where=str(path),
