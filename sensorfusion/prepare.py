@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 
-from sensorfusion.errors import SensorFusionError
+from sensorfusion.ending import exit_code
 from sensorfusion.superpixels import command as superpixels
 
-EXIT_ERROR = 1
-EXIT_INTERRUPTED = 130  # 128 + SIGINT
 # Each module has `add_arguments(parser)` and `run(options) -> exit code`.
 COMMANDS = {
     "superpixels": (superpixels, "segments of camera images"),
@@ -31,12 +28,4 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code."""
     options = parser().parse_args(arguments)
-    try:
-        code: int = COMMANDS[options.subcommand][0].run(options)
-        return code
-    except SensorFusionError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return EXIT_INTERRUPTED
+    return exit_code(lambda: COMMANDS[options.subcommand][0].run(options))
