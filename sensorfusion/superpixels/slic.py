@@ -5,6 +5,7 @@ Segments of SLidR (Sautier et al., CVPR 2022): 150 wanted, compactness 6, sigma 
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -23,8 +24,8 @@ _LEAST_BLUR = 1.5  # sigma in pixels down to which a reduced image still holds a
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlicReference:
-    """scikit-image's SLIC at full size.
+class _Settings(abc.ABC):
+    """What all forms of SLIC are set by; the defaults are SLidR's.
 
     Args:
         segments: how many are wanted; what comes out may be fewer.
@@ -37,9 +38,6 @@ class SlicReference:
         ConfigError: when a setting is out of range.
     """
 
-    name: ClassVar[str] = "slic-reference"
-    version: ClassVar[int] = 1
-
     segments: int = 150
     compactness: float = 6.0
     sigma: float = 3.0
@@ -47,6 +45,22 @@ class SlicReference:
 
     def __post_init__(self) -> None:
         _require_settings(self, segments=1, compactness=1e-6, sigma=0, iterations=1)
+
+    @abc.abstractmethod
+    def segment(self, pixels_HW3: Array) -> Array:
+        """Labels int32 [H, W], 0 to S - 1, of colours uint8 [H, W, 3]."""
+
+    def labels(self, files: tuple[bytes, ...], where: str) -> Array:
+        """Labels of an encoded image."""
+        return self.segment(decode(files[0], where))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SlicReference(_Settings):
+    """scikit-image's SLIC at full size; for its arguments see `_Settings`."""
+
+    name: ClassVar[str] = "slic-reference"
+    version: ClassVar[int] = 1
 
     def segment(self, pixels_HW3: Array) -> Array:
         """Labels int32 [H, W], 0 to S - 1, of colours uint8 [H, W, 3].
@@ -73,20 +87,16 @@ class SlicReference:
         )
         return connected(labels_HW)[0]
 
-    def labels(self, files: tuple[bytes, ...], where: str) -> Array:
-        """Labels of an encoded image."""
-        return self.segment(decode(files[0], where))
-
 
 @dataclass(frozen=True, kw_only=True)
-class Slic:
+class Slic(_Settings):
     """SLIC from coarse to fine: clusters of a reduced image, their borders drawn at full size.
 
     The centres converge on the reduced image; at full size only pixels near borders are compared,
     with the few centres that meet there (`clusters.sharpen`).
 
     Args:
-        segments, compactness, sigma, iterations: as of `SlicReference`; sigma in full pixels.
+        segments, compactness, sigma, iterations: of all forms; sigma in full pixels.
         smallest: connected parts below this share of the mean segment join a neighbour.
         reduction: by which height and width are divided; less where steps would be under 8 pixels.
 
@@ -97,17 +107,12 @@ class Slic:
     name: ClassVar[str] = "slic"
     version: ClassVar[int] = 1
 
-    segments: int = 150
-    compactness: float = 6.0
-    sigma: float = 3.0
-    iterations: int = 10
     smallest: float = 0.5
     reduction: int = 4
 
     def __post_init__(self) -> None:
-        _require_settings(
-            self, segments=1, compactness=1e-6, sigma=0, iterations=1, smallest=0, reduction=1
-        )
+        super().__post_init__()
+        _require_settings(self, smallest=0, reduction=1)
 
     def segment(self, pixels_HW3: Array) -> Array:
         """Labels int32 [H, W], 0 to S - 1, of colours uint8 [H, W, 3]; each segment connected.
@@ -127,10 +132,6 @@ class Slic:
             lab_HW3 = _resized(lab_HW3, height, width)
             labels_hw = sharpen(labels_hw, lab_HW3, centres_K5, weight=weight)
         return connected(labels_hw, int(self.smallest * mean))[0]
-
-    def labels(self, files: tuple[bytes, ...], where: str) -> Array:
-        """Labels of an encoded image."""
-        return self.segment(decode(files[0], where))
 
     def _clusters(self, lab_HW3: Array) -> tuple[Array, Array, float]:
         """Labels int32 [H, W], their centres [K, 5], and the weight of squared pixels."""
