@@ -23,6 +23,10 @@ _prepare = [
     dict(type=Resample, sensors=("skeleton",), steps=64, method="linear", smooth=0.35),
     dict(type=Resample, sensors=("imu",), steps=128, method="linear", smooth=0.35),
 ]
+_augment = [
+    dict(type=body_augmentations, steps=48),
+    dict(type=wear_augmentations, steps=128),
+]
 _recordings = dict(type=UtdMhad, subjects=(1, 3, 5), sensors=("imu", "skeleton"))
 
 seed = 0
@@ -40,10 +44,7 @@ model = dict(
 )
 data = dict(
     train=dict(type=Cached, dataset=_recordings, transforms=_prepare),
-    transforms=[
-        dict(type=body_augmentations, steps=48),
-        dict(type=wear_augmentations, steps=128),
-    ],
+    transforms=_augment,
 )
 loader = dict(batch_size=162, drop_last=False)
 optimizer = dict(type=AdamW, lr=3e-3, betas=(0.85, 0.999), weight_decay=1e-3)
@@ -58,10 +59,7 @@ evaluation = dict(
             dict(type=Resample, sensors=("skeleton",), steps=48, method="linear"),
         ],
     ),
-    augment=[
-        dict(type=body_augmentations, steps=48),
-        dict(type=wear_augmentations, steps=128),
-    ],
+    augment=_augment,
     settings=dict(
         copies=8,
         # Supervised from scratch: as many epochs on the labels as the pretraining had without.

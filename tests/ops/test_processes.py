@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import threading
 
 import pytest
 import torch
 
 from sensorfusion.ops import SparseConv3d, SparseTensor, SubMConv3d
+from tests.children import value_in_child
 from tests.ops.clouds import cloud
 
 
@@ -21,9 +21,9 @@ def gradient_norm() -> float:
     return float(tensor.features.grad.norm())
 
 
-def in_child(queue) -> None:
+def gradient_norm_on_one_thread() -> float:
     torch.set_num_threads(1)  # as loader workers do: torch's own threads do not survive a fork
-    queue.put(gradient_norm())
+    return gradient_norm()
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
@@ -33,13 +33,7 @@ def test_a_worker_convolves_after_its_parent_did(start: str) -> None:
         expected = gradient_norm()
     finally:
         torch.set_num_threads(1)
-    context = multiprocessing.get_context(start)
-    queue = context.Queue()
-    child = context.Process(target=in_child, args=(queue,))
-    child.start()
-    assert queue.get(timeout=120) == expected
-    child.join(timeout=30)
-    assert child.exitcode == 0
+    assert value_in_child(start, gradient_norm_on_one_thread) == expected
 
 
 def test_threads_convolve_at_the_same_time() -> None:
