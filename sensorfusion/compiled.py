@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable
 from types import FunctionType
@@ -95,8 +96,24 @@ def _jit(function: Callable[..., Any], parallel: bool, fastmath: bool, counted: 
         return jit(cache=False)
 
 
+def kernel_threads() -> int:
+    """Number of threads that kernels run on.
+
+    The first call starts their pool, which would set torch to as many threads where both use the
+    same OpenMP: torch keeps its own number.
+    """
+    global _started
+    torch = None if _started else sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    threads: int = numba.get_num_threads()
+    _started = True
+    if torch:
+        torch.set_num_threads(before)
+    return threads
+
+
 def _may_use_threads() -> bool:
-    return not _forked and numba.get_num_threads() > 1
+    return not _forked and kernel_threads() > 1
 
 
 def _note_fork() -> None:
@@ -106,6 +123,7 @@ def _note_fork() -> None:
 
 
 _forked = False
+_started = False
 _pool = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_note_fork)

@@ -40,7 +40,10 @@ MODULES = {
     "mmengine": "mmengine.runner",
     "nuscenes-devkit": "nuscenes",
     "open3d-cpu": "open3d",
+    "opencv-python": "cv2",
+    "pillow": "PIL",
     "rerun-sdk": "rerun",
+    "scikit-image": "skimage",
     "spconv-cu120": "spconv.pytorch",
     "spconv-cu126": "spconv.pytorch",
 }
@@ -217,9 +220,8 @@ def sparse() -> Iterator[Finding]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     used = os.environ.get(VARIABLE) or default_name(device)
     found = obstacles(device)
-    value = f"{used} on {device.type}" + (
-        f" ({VARIABLE} says so)" if VARIABLE in os.environ else ""
-    )
+    forced = f" ({VARIABLE} says so)" if os.environ.get(VARIABLE) else ""
+    value = f"{used} on {device.type}{forced}"
     problem = found.get(used, f"there is none of this name; known: {', '.join(found)}")
     yield Finding(section, "backend in use", value, "trouble" if problem else "ok", problem)
     for name, obstacle in found.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,10 +43,14 @@ class Pretrainer(nn.Module):
         heads: encoder or fusion name -> projection head, applied to tokens [N, D] -> [N, D'].
         fusions: joint stream name -> module, in the order in which they are computed.
         teachers: encoder name -> teacher; it gives the streams `teacher.<sensor>` of each sensor
-            that uses the encoder. One that follows starts from the weights of its student.
+            that uses the encoder. One that follows starts from the weights of its student. A
+            frozen one may stand alone, without an encoder of its name: its sensors then give no
+            other stream, and the model that results has the teacher's encoder for them (Zhai et
+            al. 2022, "LiT: zero-shot transfer with locked-image text tuning").
 
     Raises:
-        ConfigError: for a sensor or teacher of an unknown encoder, or a teacher that cannot follow.
+        ConfigError: for a sensor of an unknown encoder, a teacher that no sensor uses, or one
+            that cannot follow.
     """
 
     def __init__(
@@ -60,8 +64,10 @@ class Pretrainer(nn.Module):
         teachers: Mapping[str, Teacher] | None = None,
     ) -> None:
         super().__init__()
-        _require_encoders(encoders, {f"sensor {s!r}": name for s, name in sensors.items()})
-        _require_encoders(encoders, {f"teacher {name!r}": name for name in teachers or {}})
+        fixed = {name for name, teacher in (teachers or {}).items() if teacher.momentum is None}
+        known = {*encoders, *fixed.intersection(sensors.values())}
+        _require_encoders(known, {f"sensor {s!r}": name for s, name in sensors.items()})
+        _require_encoders(known, {f"teacher {name!r}": name for name in teachers or {}})
         self.encoders = nn.ModuleDict(encoders)
         self.heads = nn.ModuleDict(heads or {})
         self.fusions = nn.ModuleDict(fusions or {})
@@ -70,14 +76,15 @@ class Pretrainer(nn.Module):
         self.matchings = {name: entry.matching for name, entry in terms.items()}
         self.weights = {name: entry.weight for name, entry in terms.items()}
         self.sensors = dict(sensors)
-        for name, teacher in self.teachers.items():
-            cast(Teacher, teacher).begin(self.encoders[name], self._head(name))
+        for name, teacher in self._teachers_of_students():
+            teacher.begin(self.encoders[name], self._head(name))
 
     def encode(self, batch: Batch) -> dict[str, Features]:
         """Features of every sensor and joint stream, before projection."""
         features: dict[str, Features] = {}
         for sensor, name in self.sensors.items():
-            features[sensor] = self._run(self.encoders[name], batch, sensor)
+            if name in self.encoders:
+                features[sensor] = self._run(self.encoders[name], batch, sensor)
         for stream, fusion in self.fusions.items():
             features[stream] = fusion(features)
         return features
@@ -114,10 +121,21 @@ class Pretrainer(nn.Module):
 
     def after_step(self) -> None:
         """Move teachers and the terms' state; called once after each optimiser step."""
-        for name, teacher in self.teachers.items():
-            cast(Teacher, teacher).follow(self.encoders[name], self._head(name))
+        for name, teacher in self._teachers_of_students():
+            teacher.follow(self.encoders[name], self._head(name))
         for term in self.terms.values():
             cast(Term, term).after_step()
+
+    def finished(self) -> dict[str, tuple[Encoder, nn.Module | None]]:
+        """Name -> encoder and head of all that the model consists of, lone teachers included."""
+        alone = {n: cast(Teacher, t) for n, t in self.teachers.items() if n not in self.encoders}
+        return {
+            **{n: (cast(Encoder, e), self._head(n)) for n, e in self.encoders.items()},
+            **{n: (cast(Encoder, t.encoder), t.head) for n, t in alone.items()},
+        }
+
+    def _teachers_of_students(self) -> list[tuple[str, Teacher]]:
+        return [(n, cast(Teacher, t)) for n, t in self.teachers.items() if n in self.encoders]
 
     def _run(self, encoder: nn.Module, batch: Batch, sensor: str) -> Features:
         readings = batch[sensor]
@@ -138,7 +156,7 @@ class Pretrainer(nn.Module):
         return self.heads[name] if name in self.heads else None
 
 
-def _require_encoders(known: Mapping[str, Encoder], wanted: Mapping[str, str]) -> None:
+def _require_encoders(known: Collection[str], wanted: Mapping[str, str]) -> None:
     unknown = {who: name for who, name in wanted.items() if name not in known}
     if unknown:
         raise ConfigError(

@@ -24,6 +24,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from sensorfusion.changed import changed
 from sensorfusion.errors import ConfigError, DataError, UnitError
 from sensorfusion.geometry.clock import Clock
 
@@ -70,7 +71,7 @@ class Reading:
 
     def replace(self: ReadingT, **changes: Any) -> ReadingT:
         """A copy with some fields changed (and checked again)."""
-        return dataclasses.replace(self, **changes)
+        return changed(self, **changes)
 
 
 def require_array(
@@ -82,24 +83,36 @@ def require_array(
         DataError: naming the array, what it is and what it should be.
     """
     array = getattr(reading, name)
-    wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
-    where = f"{type(reading).__name__}.{name} of {reading.source or 'an unnamed source'}"
-    fits = isinstance(array, np.ndarray) and array.ndim == len(shape)
-    if not fits or any(n is not None and n != m for n, m in zip(shape, array.shape, strict=True)):
+    if not _fits(array, shape):
+        wanted = "(" + ", ".join("any" if n is None else str(n) for n in shape) + ")"
         raise DataError(
             f"shape {getattr(array, 'shape', type(array).__name__)}, expected {wanted}",
-            where=where,
+            where=_place(reading, name),
             remedy="check the file's layout against the reader's documentation",
         )
     if array.dtype != np.dtype(dtype):
-        raise DataError(f"dtype {array.dtype}, expected {np.dtype(dtype)}", where=where)
+        raise DataError(
+            f"dtype {array.dtype}, expected {np.dtype(dtype)}", where=_place(reading, name)
+        )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.argwhere(~np.isfinite(array))[0][0])
         raise DataError(
             f"non-finite value in row {row} of {len(array)}",
-            where=where,
+            where=_place(reading, name),
             remedy="repair or remove the file, or set the corrupt-sample policy to skip",
         )
+
+
+def _fits(array: Any, shape: Sequence[int | None]) -> bool:
+    return (
+        isinstance(array, np.ndarray)
+        and array.ndim == len(shape)
+        and all(n is None or n == m for n, m in zip(shape, array.shape, strict=True))
+    )
+
+
+def _place(reading: Reading, name: str) -> str:
+    return f"{type(reading).__name__}.{name} of {reading.source or 'an unnamed source'}"
 
 
 @dataclass(frozen=True)
@@ -137,13 +150,13 @@ class Sample:
     def map_readings(self, change: Callable[[str, Reading], Reading | None]) -> Sample:
         """A copy whose readings went through `change(sensor name, reading)`; None drops one."""
         frames = tuple(_changed_frame(frame, change) for frame in self.frames)
-        return dataclasses.replace(self, frames=frames)
+        return changed(self, frames=frames)
 
 
 def _changed_frame(frame: Frame, change: Callable[[str, Reading], Reading | None]) -> Frame:
-    changed = {name: change(name, reading) for name, reading in frame.readings.items()}
-    kept = {name: reading for name, reading in changed.items() if reading is not None}
-    return dataclasses.replace(frame, readings=kept)
+    found = {name: change(name, reading) for name, reading in frame.readings.items()}
+    kept = {name: reading for name, reading in found.items() if reading is not None}
+    return changed(frame, readings=kept)
 
 
 @dataclass(frozen=True)

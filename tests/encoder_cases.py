@@ -18,6 +18,7 @@ from sensorfusion.fusion.fusion import Fusion
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Batch, Frame, Reading, Sample
 from sensorfusion.sensors.camera import CameraImage
+from sensorfusion.sensors.camera_surface import SURFACE
 from sensorfusion.sensors.imu import ImuWindow
 from sensorfusion.sensors.lidar import PointCloud
 from sensorfusion.sensors.skeleton import SkeletonWindow
@@ -44,6 +45,7 @@ SMALL: dict[str, dict] = {
         "in_channels": 3,
         "scale": 1 / 255,
     },
+    "CameraProjections": {"channels": 8, "rows": 6, "size": (24, 20), "bins": 3},
     "MinkUNet": {
         "columns": ("intensity", "z"),
         "voxel": (0.5, 0.5, 0.5),
@@ -52,6 +54,8 @@ SMALL: dict[str, dict] = {
         "stem": 4,
     },
 }
+# Encoders of readings that a normaliser has prepared: their unit and the shape of their pixels.
+PREPARED = {"CameraProjections": (SURFACE, (6, 24, 20, 2))}
 
 
 def found(package, base: type[nn.Module]) -> list[type[nn.Module]]:
@@ -77,14 +81,20 @@ FUSIONS = found(sensorfusion.fusion, Fusion)
 
 def build_small(kind: type[Encoder], **settings) -> Encoder:
     """A small encoder for the readings that `reading` makes."""
-    return kind(units=(UNITS[kind.reading],), **SMALL.get(kind.__name__, {}), **settings)
+    unit, _ = PREPARED.get(kind.__name__, (UNITS[kind.reading], ()))
+    return kind(units=(unit,), **SMALL.get(kind.__name__, {}), **settings)
 
 
-def reading(kind: type[Reading], seed: int, **changes) -> Reading:
-    """A reading of physical magnitude that depends on the seed only."""
+def reading(kind: type[Reading] | type[Encoder], seed: int, **changes) -> Reading:
+    """A reading of physical magnitude that depends on the seed only; of an encoder: for it."""
     rng = np.random.default_rng(seed)
-    common = {"axes": "test", "unit": UNITS[kind]}
-    if kind is ImuWindow:
+    unit, shape = PREPARED.get(kind.__name__, ("", ()))
+    kind = kind.reading if issubclass(kind, Encoder) else kind
+    common = {"axes": "test", "unit": unit or UNITS[kind]}
+    if shape:
+        pixels = rng.random(shape, np.float32) * np.float32([1.0, 0.5])
+        made = CameraImage(clock=Clock.fraction(len(pixels)), pixels=pixels, **common)
+    elif kind is ImuWindow:
         walk = rng.normal(size=(2, 50, 3)).cumsum(1).astype(np.float32)
         arrays = {"acceleration": walk[0], "angular_rate": walk[1]}
         made = ImuWindow(clock=Clock.fraction(50), **common, **arrays)
@@ -102,7 +112,11 @@ def reading(kind: type[Reading], seed: int, **changes) -> Reading:
     return made.replace(**changes) if changes else made
 
 
-def batch(kind: type[Reading], present=((True,), (True,), (True,)), first_seed: int = 0) -> Batch:
+def batch(
+    kind: type[Reading] | type[Encoder],
+    present=((True,), (True,), (True,)),
+    first_seed: int = 0,
+) -> Batch:
     """A batch with the sensor "x", present where said; reading (b, f) has seed 10 b + f."""
     samples = [
         Sample(

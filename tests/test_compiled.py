@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 
 from sensorfusion.compiled import compiled, inlined
+from tests.children import value_in_child
 
 
 @inlined
@@ -45,20 +45,14 @@ def test_both_forms_and_the_python_function_agree() -> None:
     assert square_all.__doc__ == "Square every value."
 
 
-def in_child(queue) -> None:
-    queue.put(float(squares().sum()))
+def sum_of_squares() -> float:
+    return float(squares().sum())
 
 
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_a_worker_may_call_a_kernel_that_its_parent_has_called(start: str) -> None:
-    expected = float(squares().sum())
-    context = multiprocessing.get_context(start)
-    queue = context.Queue()
-    child = context.Process(target=in_child, args=(queue,))
-    child.start()
-    assert queue.get(timeout=120) == expected
-    child.join(timeout=30)
-    assert child.exitcode == 0
+    expected = sum_of_squares()
+    assert value_in_child(start, sum_of_squares) == expected
 
 
 THREADS = """
@@ -108,3 +102,22 @@ def test_a_kernel_lets_other_python_threads_run() -> None:
     stop.set()
     thread.join()
     assert len(ticks) - before > 2
+
+
+TORCH = """
+import sys, torch
+sys.path[:0] = [{root!r}]
+torch.set_num_threads(1)
+from tests.test_compiled import squares
+squares()
+squares()
+sys.exit(torch.get_num_threads())
+"""
+
+
+def test_starting_the_pool_leaves_the_threads_of_torch_as_they_are() -> None:
+    script = TORCH.format(root=str(Path(__file__).parents[1]))
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "NUMBA_NUM_THREADS": "2"}
+    )
+    assert done.returncode == 1

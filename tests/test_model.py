@@ -251,6 +251,44 @@ def test_a_frozen_teacher_of_a_saved_encoder(tmp_path) -> None:
         assert nobody.shape == (0, tokens.shape[1])
 
 
+def test_a_lone_frozen_teacher_is_part_of_the_model(tmp_path) -> None:
+    """Its sensors give only what it teaches; it is not trained, and finished as it was."""
+    save_encoder(tmp_path / "imu", build_small(ImuResidual), head=Projection(16, 8, 4))
+    teacher = frozen(tmp_path / "imu", project=True)
+    head = Projection(16, 8, 4)
+    whole = model(
+        encoders={"skeleton": build_small(SkeletonGraph)},
+        heads={"skeleton": head},
+        fusions={},
+        teachers={"imu": teacher},
+        terms={"cross": Weighted(Spread(), Moments(("skeleton", "teacher.imu")))},
+    ).train()
+    given = batch(EVERYTHING, ("skeleton",), ("imu", "skeleton"))
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    assert list(whole.encode(given)) == ["skeleton"]
+    assert sorted(whole.taught(given)) == ["teacher.imu", "teacher.imu_view2"]
+    sum(whole(given).values()).backward()
+    whole.after_step()
+    assert all(p.grad is not None for p in whole.encoders["skeleton"].parameters())
+    assert not any(p.requires_grad for p in teacher.parameters())
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    finished = whole.finished()
+    assert finished == {
+        "skeleton": (whole.encoders["skeleton"], head),
+        "imu": (teacher.encoder, teacher.head),
+    }
+
+
+def test_lone_teachers_that_cannot_be() -> None:
+    encoders = {"skeleton": build_small(SkeletonGraph)}
+    lone = Teacher.following(build_small(ImuResidual))
+    with pytest.raises(ConfigError, match="imu"):
+        model(encoders=encoders, teachers={"imu": lone}, fusions={}, heads={})
+    nobodys = Teacher(build_small(ImuResidual))
+    with pytest.raises(ConfigError, match="other"):
+        model(teachers={"other": nobodys})
+
+
 def test_a_frozen_teacher_needs_its_encoder(tmp_path) -> None:
     for path in (None, tmp_path / "absent"):
         with pytest.raises(ConfigError, match=r"model\.teachers\.<name>\.path="):

@@ -43,6 +43,8 @@ FLAGS = {
     },
     "table": {"--stage", "--only", "--seeds", "--out", "--dry-run", "--data-root"},
     "doctor": {"--json"},
+    "prepare": set(),
+    "prepare superpixels": {"--method", "--set", "--masks", "--root", "--workers", "--check"},
 }
 # Written apart, so that this file does not find itself.
 FORBIDDEN = {
@@ -151,10 +153,12 @@ def test_every_import_is_a_requirement() -> None:
         lines += [] if extra in ("test", "all") else [x.split(";")[0] for x in listed.split("\n")]
     named = {canonicalize_name(Requirement(line).name) for line in lines if line}
     distribution = {
+        "PIL": "pillow",
         "cv2": "opencv-python",
         "nuscenes": "nuscenes-devkit",
         "open3d": "open3d-cpu",
         "rerun": "rerun-sdk",
+        "skimage": "scikit-image",
         "spconv": "spconv-cu120",
     }
     allowed = {*sys.stdlib_module_names, "sensorfusion"}
@@ -201,15 +205,22 @@ def loaded_by(module: str, candidates: list[str]) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("path", TOOLS, ids=ids)
-def test_flags_are_few_and_frozen(path: Path) -> None:
-    command = [sys.executable, str(path), "--help"]
+@pytest.mark.parametrize("name", sorted({path.stem for path in TOOLS} | set(FLAGS)))
+def test_flags_are_few_and_frozen(name: str) -> None:
+    tool, *subcommand = name.split()
+    command = [sys.executable, str(REPOSITORY / "tools" / f"{tool}.py"), *subcommand, "--help"]
     environment = {"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin", "COLUMNS": "200"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
     listed = re.findall(r"^\s+(?:-\w,\s)?(--[\w-]+)", done.stdout, flags=re.MULTILINE)
-    assert path.stem in FLAGS, f"list the flags of {path.name} here: {sorted(set(listed))}"
-    assert set(listed) - {"--help"} == FLAGS[path.stem]
+    assert name in FLAGS, f"list the flags of {name} here: {sorted(set(listed))}"
+    assert set(listed) - {"--help"} == FLAGS[name]
+
+
+def test_flags_of_every_subcommand_are_listed() -> None:
+    from sensorfusion.prepare import COMMANDS
+
+    assert {f"prepare {name}" for name in COMMANDS} <= set(FLAGS)
 
 
 def test_skeletons_of_contributing_run() -> None:

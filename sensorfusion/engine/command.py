@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sensorfusion.ending import exit_code
 from sensorfusion.engine.recipe import read_recipe
-from sensorfusion.errors import SensorFusionError
-
-EXIT_ERROR = 1
-EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 
 def parser() -> argparse.ArgumentParser:
@@ -57,7 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.data_root is not None:
         os.environ["SENSORFUSION_DATA"] = options.data_root
     work_dir = options.work_dir or default_work_dir(options.config)
-    try:
+
+    def run() -> int:
         from sensorfusion.engine.runner import pretrain
 
         return pretrain(
@@ -66,9 +63,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
             launcher=options.launcher,
             allow_change=options.allow_change,
         )
-    except SensorFusionError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues from the last checkpoint", file=sys.stderr)
-        return EXIT_INTERRUPTED
+
+    return exit_code(run, "the same command continues from the last checkpoint")

@@ -19,10 +19,10 @@ from typing import IO, Any
 
 from sensorfusion.checkpoint import read_document
 from sensorfusion.engine.recipe import fingerprint, read_recipe, record
-from sensorfusion.engine.signals import EXIT_STOPPED
 from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.evaluation.records import subjects_of
 from sensorfusion.export import DOCUMENT
+from sensorfusion.signals import EXIT_STOPPED
 
 _ERROR = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
 _WAIT = 0.5  # seconds between looks at a run of another process

@@ -15,10 +15,10 @@ from mmengine.runner import BaseLoop
 from sensorfusion.engine import distributed
 from sensorfusion.engine.corrupt import Failure, Tally
 from sensorfusion.engine.plan import Loaded, Minibatch, Plan, step_loader
-from sensorfusion.engine.signals import StopRequest
 from sensorfusion.engine.update import Outcome, Update
 from sensorfusion.errors import DataError, NonFiniteError
 from sensorfusion.sample import Batch
+from sensorfusion.signals import StopRequest
 
 
 class PretrainLoop(BaseLoop):  # type: ignore[misc]

@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import torch
 from mmengine.device import get_device
@@ -26,7 +26,6 @@ from mmengine.runner import Runner
 from torch import nn
 
 from sensorfusion.checkpoint import load_weights, read_document
-from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.engine import checkpoints, distributed, state
 from sensorfusion.engine.config import build
 from sensorfusion.engine.corrupt import Corrupt, Tally
@@ -36,12 +35,12 @@ from sensorfusion.engine.plan import Loaded, Plan
 from sensorfusion.engine.progress import Progress
 from sensorfusion.engine.provenance import provenance, versions
 from sensorfusion.engine.recipe import Loader, Train, fill, fingerprint, record
-from sensorfusion.engine.signals import EXIT_STOPPED
 from sensorfusion.engine.update import Update
 from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.export import DOCUMENT, describe_encoder, save_encoder
 from sensorfusion.model import Pretrainer
 from sensorfusion.sensors.transform import flat
+from sensorfusion.signals import EXIT_STOPPED
 
 
 def pretrain(
@@ -208,11 +207,10 @@ class PretrainRunner(Runner):  # type: ignore[misc]
             "step": self.iter,
             "versions": self.versions,
         }
-        for name, encoder in model.encoders.items():
+        for name, (encoder, head) in model.finished().items():
             path = Path(self.work_dir) / "encoders" / name
             if not _holds(path, note):
-                head = model.heads[name] if name in model.heads else None
-                save_encoder(path, cast(Encoder, encoder), head=head, note=note)
+                save_encoder(path, encoder, head=head, note=note)
 
 
 def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
@@ -241,9 +239,8 @@ def _require_usable(model: Pretrainer, dataset: Any) -> None:
             where="model.sensors",
             remedy=f"it has {sorted(known)}; what a transform makes of one is <sensor>.<view>",
         )
-    for name, encoder in model.encoders.items():
-        head = model.heads[name] if name in model.heads else None
-        describe_encoder(cast(Encoder, encoder), head)
+    for encoder, head in model.finished().values():
+        describe_encoder(encoder, head)
 
 
 def _holds(path: Path, note: Mapping[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sensorfusion.ending import EXIT_ERROR, exit_code
 from sensorfusion.engine.config import call, read_config
 from sensorfusion.engine.launch import Launch, stoppable
 from sensorfusion.errors import ConfigError, SensorFusionError
@@ -32,9 +33,6 @@ from sensorfusion.evaluation.table import (
 )
 from sensorfusion.evaluation.table_report import Failure, Rendering, write_table
 from sensorfusion.evaluation.table_results import Results
-
-EXIT_ERROR = 1
-EXIT_INTERRUPTED = 130  # 128 + SIGINT
 
 
 def parser() -> argparse.ArgumentParser:
@@ -69,18 +67,15 @@ def main(script: str | Path, arguments: Sequence[str] | None = None) -> int:
     file = Path(options.table)
     out = options.out or Path("work_dirs") / f"{file.resolve().parent.name}_{file.stem}"
     command = shlex.join(["tools/table.py", *given])
-    try:
+
+    def run() -> int:
         maker = Maker(read_table(file), out, options.stage, script, command)
         if options.dry_run:
             return maker.show(options.only, options.seeds)
         with stoppable():
             return maker.make(options.only, options.seeds)
-    except SensorFusionError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return EXIT_ERROR
-    except KeyboardInterrupt:
-        print("interrupted; the same command continues", file=sys.stderr)
-        return EXIT_INTERRUPTED
+
+    return exit_code(run)
 
 
 def read_table(path: str | Path) -> Table:

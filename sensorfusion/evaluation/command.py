@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from sensorfusion.ending import EXIT_ERROR
 from sensorfusion.errors import ConfigError, SensorFusionError
 from sensorfusion.evaluation.contenders import Contender, floors
 from sensorfusion.evaluation.evaluate import Method, evaluate
@@ -19,7 +20,6 @@ from sensorfusion.evaluation.records import settings_of
 from sensorfusion.evaluation.report import Report
 from sensorfusion.evaluation.run_folder import RunFolder
 
-EXIT_ERROR = 1
 FLOORS = ("random", "raw", "supervised")
 
 

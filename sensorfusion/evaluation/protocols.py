@@ -131,9 +131,10 @@ def fractions(parts: Parts, settings: Settings, seed: int) -> Iterator[Score]:
 
 
 def single_sensor(parts: Parts, settings: Settings, seed: int) -> Iterator[Score]:
-    """One sensor present at the test.
+    """One sensor present at the test, and of three or more all but one.
 
-    "only S": a fusion probe trained on all sensors. "alone S": one trained on S as well.
+    "only S", "without S": a fusion probe trained on all sensors. "alone S": one trained on S
+    as well.
     """
     probe = train_probe(
         parts.train,
@@ -146,6 +147,10 @@ def single_sensor(parts: Parts, settings: Settings, seed: int) -> Iterator[Score
     for sensor in parts.test.sensors:
         predictions = probe.predict(parts.test.only(sensor))
         yield classified(f"only {sensor}", parts.test, predictions, settings.label)
+    for sensor in parts.test.sensors if len(parts.test.sensors) > 2 else ():
+        others = [name for name in parts.test.sensors if name != sensor]
+        predictions = probe.predict(parts.test.only(*others))
+        yield classified(f"without {sensor}", parts.test, predictions, settings.label)
     for sensor in parts.test.sensors:
         alone = Parts(
             tuple(copy.keep(sensor) for copy in parts.train),

@@ -17,6 +17,7 @@ import torch
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.evaluation.confusion import Confusion
 from sensorfusion.evaluation.statistics import Interval, clustered_bootstrap, summarise
+from sensorfusion.files import write_whole
 
 FORMAT = 1
 ENTRIES, RESULTS, TABLE, CONFUSION = "entries", "results.json", "results.md", "confusion"
@@ -371,16 +372,9 @@ def _interval(row: Row) -> str:
 
 def write(path: Path, text: str) -> None:
     """Write a file, whole or not at all."""
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_whole(path, text.encode(), path.with_name(f".partial-{os.getpid()}-{path.name}"))
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise ConfigError(
             f"cannot write results: {error}",
             where=str(path),

@@ -88,10 +88,15 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """Subjects and seeds of a stage; `split` as `parse_splits` reads it."""
+    """Subjects and seeds of a stage; `split` as `parse_splits` reads it.
+
+    Args:
+        floors: which are measured beside its rows; None: those of the table.
+    """
 
     split: str
     seeds: Sequence[int]
+    floors: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +138,8 @@ class Table:
         for row in self.rows:
             if row.group is not None and row.group not in self.groups:
                 raise ConfigError(f"row {row.name!r} is of the unknown group {row.group!r}")
-        unknown = [name for name in self.floors if name not in FLOORS]
+        floors = {*self.floors, *(f for s in STAGES for f in self.floors_of(s))}
+        unknown = sorted(name for name in floors if name not in FLOORS)
         if unknown:
             raise ConfigError(f"unknown floors {unknown}", remedy=f"use some of {FLOORS}")
         self.ordered(names)
@@ -150,6 +156,11 @@ class Table:
     def stage(self, name: str) -> Stage:
         """The stage of this name."""
         return self.test if name == TEST else self.choose
+
+    def floors_of(self, stage: str) -> Sequence[str]:
+        """The floors that are measured in a stage."""
+        own = self.stage(stage).floors
+        return self.floors if own is None else own
 
     def splits(self, stage: str) -> tuple[Split, ...]:
         """Splits of a stage; only those of `test` may hold reserved subjects, and say so."""

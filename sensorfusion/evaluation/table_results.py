@@ -150,7 +150,8 @@ class Results:
 
             return method
 
-        return [lambda split, seed: own, *(floor(FLOORS.index(n)) for n in self.table.floors)]
+        names = self.table.floors_of(job.stage)
+        return [lambda split, seed: own, *(floor(FLOORS.index(name)) for name in names)]
 
     def _entry(self, by: Contender, job: Job, protocol: str, settings: Settings) -> Entry | None:
         key = entry_key(

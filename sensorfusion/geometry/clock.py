@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +46,7 @@ class Clock:
             )
         if times.dtype == np.float64 and not np.isfinite(times).all():
             raise ClockError(f"a {self.kind.value} clock holds non-finite times")
-        if len(times) > 1 and bool((np.diff(times) < 0).any()):
+        if (times[1:] < times[:-1]).any():
             row = int(np.argmax(np.diff(times) < 0)) + 1
             raise ClockError(
                 f"times decrease at row {row}: {times[row - 1]} then {times[row]}",
@@ -62,10 +63,17 @@ class Clock:
 
     @staticmethod
     def fraction(rows: int) -> Clock:
-        """`rows` times spread evenly over a whole clip, both ends included."""
-        return Clock(ClockKind.FRACTION, np.linspace(0.0, 1.0, rows))
+        """`rows` times spread evenly over a whole clip, with both ends; read-only."""
+        return _fraction(rows)
 
     @staticmethod
     def instant(nanoseconds: int) -> Clock:
         """One absolute time."""
         return Clock(ClockKind.ABSOLUTE, np.array([nanoseconds], dtype=np.int64))
+
+
+@lru_cache(maxsize=64)
+def _fraction(rows: int) -> Clock:
+    times_T = np.linspace(0.0, 1.0, rows)
+    times_T.flags.writeable = False
+    return Clock(ClockKind.FRACTION, times_T)

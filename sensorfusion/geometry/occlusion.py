@@ -2,8 +2,11 @@
 
 A lidar sits elsewhere than a camera, often higher, and sees over what the camera sees: such a
 point would be paired with a pixel that shows something nearer. Points are sparse in the image,
-so the buffer has cells of several pixels, and a point counts as hidden when a point of its cell
-or of a neighbouring one is nearer by more than a tolerance that grows with range.
+so the buffer has cells of several pixels. A point counts as hidden when something nearer, by more
+than a tolerance that grows with range, lies on all four sides of it: above, below, left and right.
+A nearer point on some sides only is what a road or a wall seen at a low angle has everywhere. For
+the same reason left and right are looked at on its own level and above, since the road below is
+always nearer, and above and below only within a cell of its own column.
 """
 
 from __future__ import annotations
@@ -30,24 +33,25 @@ class DepthBuffer:
 
     Args:
         cell: side of a cell in pixels.
-        reach: how many cells around its own a point is compared with.
-        absolute: metres by which a point may lie behind the nearest one.
-        relative: the same as a share of the nearest one's depth, added to `absolute`.
+        reach: how many cells around its own a point is compared with; reach * cell should exceed
+            the distance of two scan lines in the image.
+        absolute: metres by which a point may lie behind what is around it.
+        relative: the same as a share of the depth of what is around it, added to `absolute`.
     """
 
     cell: float = 8.0
-    reach: int = 1
+    reach: int = 4
     absolute: float = 0.5
     relative: float = 0.05
 
     def __post_init__(self) -> None:
         numbers = (self.cell, self.absolute, self.relative)
         fine = all(math.isfinite(number) and number >= 0 for number in numbers)
-        if not fine or self.cell <= 0 or self.reach < 0:
+        if not fine or self.cell <= 0 or self.reach < 1:
             raise DataError(
                 f"{self}",
                 where="the depth buffer of an occlusion test",
-                remedy="give a cell above zero, a reach and tolerances of at least zero",
+                remedy="give a cell above zero, a reach of at least 1, tolerances of at least 0",
             )
 
 
@@ -88,9 +92,19 @@ def hidden_reference(pairs: Pairs, rig: Cameras, buffer: DepthBuffer) -> npt.NDA
         nearest = np.full(counts + 2 * buffer.reach, np.inf)
         np.minimum.at(nearest, (cell[:, 0], cell[:, 1]), depth)
         around = range(-buffer.reach, buffer.reach + 1)
-        front = np.minimum.reduce(
-            [nearest[cell[:, 0] + a, cell[:, 1] + b] for a in around for b in around]
+        cells = [(a, b) for a in around for b in around]
+        sides = (
+            [(a, b) for a, b in cells if a < 0 and b <= 0],
+            [(a, b) for a, b in cells if a > 0 and b <= 0],
+            [(a, b) for a, b in cells if b < 0 and abs(a) <= 1],
+            [(a, b) for a, b in cells if b > 0 and abs(a) <= 1],
         )
+        front = np.full(len(depth), -np.inf)
+        for side in sides:
+            nearest_of_side = np.minimum.reduce(
+                [nearest[cell[:, 0] + a, cell[:, 1] + b] for a, b in side]
+            )
+            front = np.maximum(front, nearest_of_side)
         hidden_E[mine] = depth > front + buffer.absolute + buffer.relative * front
     return hidden_E
 
@@ -118,8 +132,14 @@ def _hidden(
             row[i] = min(max(np.floor((uv[e, 1] + 0.5) / cell), 0), rows - 1)
             nearest[column[i], row[i]] = min(nearest[column[i], row[i]], float(depth[e]))
         for i in range(column.shape[0]):
-            front = np.inf
+            left = right = above = below = np.inf
             for a in range(max(0, column[i] - reach), min(columns, column[i] + reach + 1)):
                 for b in range(max(0, row[i] - reach), min(rows, row[i] + reach + 1)):
-                    front = min(front, nearest[a, b])
+                    here = nearest[a, b]
+                    left = min(left, here) if a < column[i] and b <= row[i] else left
+                    right = min(right, here) if a > column[i] and b <= row[i] else right
+                    if abs(a - column[i]) <= 1:
+                        above = min(above, here) if b < row[i] else above
+                        below = min(below, here) if b > row[i] else below
+            front = max(left, right, above, below)
             hidden[first[k] + i] = depth[first[k] + i] > front + absolute + relative * front

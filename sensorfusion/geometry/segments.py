@@ -1,7 +1,8 @@
 """Sums, means and maxima of the rows that share an id: of voxels, superpixels, cells.
 
-An id of -1 leaves its row out; an id without rows gets zeros. A row of the result is summed in
-the order of the input by one thread, whatever their number, so results repeat exactly on the CPU.
+An id of -1 leaves its row out; an id without rows gets zeros. Rows are first listed by id; then
+one thread adds up those of an id in their order, so results repeat exactly on the CPU, whatever the
+number of threads.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from sensorfusion.compiled import compiled
+from sensorfusion.compiled import compiled, inlined
 from sensorfusion.errors import DataError
+from sensorfusion.geometry.scratch import scratch
 
 Array = npt.NDArray[Any]
-COLUMNS = 16  # of one task: a line of cache of float32
 
 
 def segment_sum(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
@@ -30,11 +31,12 @@ def segment_sum(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
         ids_N: int64 in [-1, size), on the same device; -1 leaves a row out.
 
     Raises:
-        DataError: for wrong shapes or dtypes, or an id out of range (naming it).
+        DataError: for wrong shapes or dtypes, or an id out of range (naming it; on devices other
+            than the CPU ids are not looked at, since that would wait for the device).
     """
     _check(features_ND, ids_N, size)
     if _on_cpu(features_ND):
-        return cast(Tensor, _Sum.apply(features_ND, ids_N, size))  # type: ignore[no-untyped-call]
+        return cast(Tensor, _Sum.apply(features_ND, ids_N, size, False))  # type: ignore[no-untyped-call]
     # One row more than asked for takes what is left out.
     sums = features_ND.new_zeros(size + 1, features_ND.shape[1])
     return sums.index_add(0, ids_N.where(ids_N >= 0, size), features_ND)[:size]
@@ -47,6 +49,9 @@ def segment_counts(ids_N: Tensor, size: int) -> Tensor:
 
 def segment_mean(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
     """Mean of the rows of each id: [size, D], zero without rows. Otherwise as `segment_sum`."""
+    if _on_cpu(features_ND):
+        _check(features_ND, ids_N, size)
+        return cast(Tensor, _Sum.apply(features_ND, ids_N, size, True))  # type: ignore[no-untyped-call]
     sums = segment_sum(features_ND, ids_N, size)
     return sums / segment_counts(ids_N, size).clamp(min=1).to(sums.dtype)[:, None]
 
@@ -82,20 +87,25 @@ def segment_max_reference(features_ND: Array, ids_N: Array, size: int) -> Array:
 
 
 class _Sum(torch.autograd.Function):
-    """Rows to ids by the kernel; its gradient gives every row that of its id."""
+    """Sums or means by the kernel; the gradient gives every row that of its id, or its share."""
 
     @staticmethod
-    def forward(ctx: Any, features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
-        ctx.save_for_backward(ids_N)
-        sums, features = _arrays(features_ND, size)
-        _segment_sum(features, ids_N.numpy(), sums)
+    def forward(ctx: Any, features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> Tensor:
+        sums, features, order = _arrays(features_ND, size)
+        starts = _segment_sum(features, ids_N.numpy(), order, mean, sums)
+        ctx.mean = mean
+        ctx.save_for_backward(ids_N, torch.from_numpy(starts))
         return torch.from_numpy(sums).to(features_ND.dtype)
 
     @staticmethod
-    def backward(ctx: Any, gradient_SD: Tensor) -> tuple[Tensor, None, None]:
-        (ids_N,) = ctx.saved_tensors
-        gathered = gradient_SD.index_select(0, ids_N.clamp(min=0))
-        return gathered.masked_fill((ids_N < 0)[:, None], 0.0), None, None
+    def backward(ctx: Any, gradient_SD: Tensor) -> tuple[Tensor, None, None, None]:
+        ids_N, starts = ctx.saved_tensors
+        if ctx.mean:
+            gradient_SD = gradient_SD / starts.diff().clamp(min=1).to(gradient_SD.dtype)[:, None]
+        if len(gradient_SD) == 0:
+            return gradient_SD.new_zeros(len(ids_N), gradient_SD.shape[1]), None, None, None
+        rows_ND = gradient_SD.index_select(0, ids_N.clamp(min=0))
+        return rows_ND.masked_fill_((ids_N < 0)[:, None], 0.0), None, None, None
 
 
 class _Max(torch.autograd.Function):
@@ -103,9 +113,9 @@ class _Max(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
-        largest, features = _arrays(features_ND, size)
+        largest, features, order = _arrays(features_ND, size)
         winner = np.full(largest.shape, -1, dtype=np.int64)
-        _segment_max(features, ids_N.numpy(), largest, winner)
+        _segment_max(features, ids_N.numpy(), order, largest, winner)
         ctx.save_for_backward(torch.from_numpy(winner))
         ctx.rows = len(features_ND)
         return torch.from_numpy(largest).to(features_ND.dtype)
@@ -148,41 +158,55 @@ def _check(features_ND: Tensor, ids_N: Tensor, size: int) -> None:
             )
 
 
-def _arrays(features_ND: Tensor, size: int) -> tuple[Array, Array]:
-    """Zeros for the result, and the features, in a dtype that the kernels know."""
+def _arrays(features_ND: Tensor, size: int) -> tuple[Array, Array, Array]:
+    """Zeros for the result, features in a dtype that the kernels know, and room for the rows."""
     wide = features_ND.dtype if features_ND.dtype == torch.float64 else torch.float32
     features = features_ND.detach().to(wide).contiguous().numpy()
-    return np.zeros((size, features.shape[1]), dtype=features.dtype), features
+    order = scratch("segment_rows", (len(features),), np.int64)
+    return np.zeros((size, features.shape[1]), dtype=features.dtype), features, order
 
 
 @compiled()
-def _segment_sum(features: Array, ids: Array, sums: Array) -> None:
-    columns = features.shape[1]
-    for task in numba.prange((columns + COLUMNS - 1) // COLUMNS):
-        start, stop = task * COLUMNS, min(columns, (task + 1) * COLUMNS)
-        for i in range(ids.shape[0]):
-            if ids[i] >= 0:
-                row, total = features[i], sums[ids[i]]
-                if stop - start == COLUMNS:  # a loop of known length becomes one instruction
-                    for d in range(COLUMNS):
-                        total[start + d] += row[start + d]
-                else:
-                    for d in range(start, stop):
-                        total[d] += row[d]
+def _segment_sum(features: Array, ids: Array, order: Array, mean: bool, sums: Array) -> Array:
+    starts = _rows_by_id(ids, order, sums.shape[0])
+    width = features.shape[1]
+    flat, flat_sums = features.reshape(-1), sums.reshape(-1)
+    for s in numba.prange(sums.shape[0]):
+        total = flat_sums[s * width : (s + 1) * width]
+        for j in range(starts[s], starts[s + 1]):
+            row = flat[order[j] * width : (order[j] + 1) * width]
+            for d in range(width):
+                total[d] += row[d]
+        if mean:
+            count = max(1, starts[s + 1] - starts[s])
+            for d in range(width):
+                total[d] /= count
+    return starts
 
 
 @compiled()
-def _segment_max(features: Array, ids: Array, largest: Array, winner: Array) -> None:
-    columns = features.shape[1]
-    for task in numba.prange((columns + COLUMNS - 1) // COLUMNS):
-        for i in range(ids.shape[0]):
-            s = ids[i]
-            if s >= 0:
-                for d in range(task * COLUMNS, min(columns, (task + 1) * COLUMNS)):
-                    value = features[i, d]
-                    beaten = value > largest[s, d] or (
-                        value != value and largest[s, d] == largest[s, d]
-                    )
-                    if winner[s, d] < 0 or beaten:
-                        largest[s, d] = value
-                        winner[s, d] = i
+def _segment_max(features: Array, ids: Array, order: Array, largest: Array, winner: Array) -> None:
+    starts = _rows_by_id(ids, order, largest.shape[0])
+    for s in numba.prange(largest.shape[0]):
+        for j in range(starts[s], starts[s + 1]):
+            i = order[j]
+            for d in range(features.shape[1]):
+                value, best = features[i, d], largest[s, d]
+                if winner[s, d] < 0 or value > best or (value != value and best == best):
+                    largest[s, d] = value
+                    winner[s, d] = i
+
+
+@inlined
+def _rows_by_id(ids: Array, order: Array, size: int) -> Array:
+    """List rows by id, each id's in their order: where each id's begin in `order`."""
+    starts = np.zeros(size + 2, dtype=np.int64)  # one further on, so that filling moves them back
+    for i in range(ids.shape[0]):
+        starts[ids[i] + 2] += ids[i] >= 0
+    for s in range(size):
+        starts[s + 2] += starts[s + 1]
+    for i in range(ids.shape[0]):
+        if ids[i] >= 0:
+            order[starts[ids[i] + 1]] = i
+            starts[ids[i] + 1] += 1
+    return starts[: size + 1]

@@ -201,6 +201,7 @@ def _cells(
             finite = abs(x + y + z) < np.inf
             if cylindrical:
                 x, y = _cylindrical(x, y)
+                finite &= x < np.inf  # squares may overflow
             inside = (x >= limits[0, 0]) & (y >= limits[0, 1]) & (z >= limits[0, 2])
             inside &= (x < limits[1, 0]) & (y < limits[1, 1]) & (z < limits[1, 2])
             u = _whole(x / steps[0], nearest)

@@ -107,7 +107,7 @@ def convolve(
             where="sparse convolution",
         )
     device = features_NI.device.type
-    if torch.is_autocast_enabled(device):
+    if torch.is_autocast_enabled(device) and features_NI.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(device)
         features_NI, weight_KIO = features_NI.to(dtype), weight_KIO.to(dtype)
         bias_O = None if bias_O is None else bias_O.to(dtype)
@@ -118,9 +118,10 @@ def convolve(
             remedy="convert one of them, or compute under torch.autocast",
         )
     chosen = backend_for(features_NI.device, backend)
-    out_MO: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
-        features_NI, weight_KIO, kernel_map, chosen
-    )
+    with torch.autocast(device, enabled=False):
+        out_MO: Tensor = _Convolution.apply(  # type: ignore[no-untyped-call]
+            features_NI, weight_KIO, kernel_map, chosen
+        )
     return out_MO if bias_O is None else out_MO + bias_O
 
 

@@ -84,7 +84,24 @@ class _SubMConv(_Convolution):
         )
 
 
-class _SparseConv(_Convolution):
+class _Strided(_Convolution):
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: Size = 2,
+        stride: Size = 2,
+        *,
+        padding: Size | None = None,
+        bias: bool = False,
+        backend: str | None = None,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel_size, bias=bias, backend=backend)
+        self.stride = per_axis(stride, self.axes)
+        self.padding = None if padding is None else per_axis(padding, self.axes)
+
+
+class _SparseConv(_Strided):
     def __init__(
         self,
         in_channels: int,
@@ -97,9 +114,15 @@ class _SparseConv(_Convolution):
         bias: bool = False,
         backend: str | None = None,
     ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, bias=bias, backend=backend)
-        self.stride = per_axis(stride, self.axes)
-        self.padding = None if padding is None else per_axis(padding, self.axes)
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=padding,
+            bias=bias,
+            backend=backend,
+        )
         self.output_sites = output_sites
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
@@ -115,22 +138,7 @@ class _SparseConv(_Convolution):
         )
 
 
-class _SparseInverseConv(_Convolution):
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel_size: Size = 2,
-        stride: Size = 2,
-        *,
-        padding: Size | None = None,
-        bias: bool = False,
-        backend: str | None = None,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel_size, bias=bias, backend=backend)
-        self.stride = per_axis(stride, self.axes)
-        self.padding = None if padding is None else per_axis(padding, self.axes)
-
+class _SparseInverseConv(_Strided):
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         return inverse_convolution(
             tensor,

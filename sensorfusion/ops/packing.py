@@ -64,7 +64,7 @@ class Grid:
 
 def pack(coordinates_NX: Tensor, grid: Grid) -> Tensor:
     """Keys, int64 [N], of coordinates (batch item, then axes), which must lie in the grid."""
-    keys_N = coordinates_NX[:, 0].long()
+    keys_N = coordinates_NX[:, 0].to(torch.int64, copy=True)
     for axis, (low, extent) in enumerate(zip(grid.lower, grid.extents, strict=True), start=1):
         keys_N = keys_N.mul_(extent).add_(coordinates_NX[:, axis]).sub_(low)
     return keys_N

@@ -11,6 +11,7 @@ from sensorfusion.ops.downsample import Rule
 from sensorfusion.ops.functional import Size
 from sensorfusion.ops.kernel import Kernel
 from sensorfusion.ops.tensor import SparseTensor
+from sensorfusion.sample import segment_mean
 
 Reduction = Literal["max", "mean"]
 
@@ -48,14 +49,12 @@ def global_pool(tensor: SparseTensor, reduction: Reduction) -> Tensor:
 
 def _reduced(rows_PC: Tensor, groups_P: Tensor, groups: int, reduction: Reduction) -> Tensor:
     groups_P = groups_P.long()
-    out_GC = rows_PC.new_zeros(groups, rows_PC.shape[1])
     if reduction == "max":
+        out_GC = rows_PC.new_zeros(groups, rows_PC.shape[1])
         index_PC = groups_P[:, None].expand_as(rows_PC)
         return out_GC.scatter_reduce(0, index_PC, rows_PC, "amax", include_self=False)
-    counts_G = torch.bincount(groups_P, minlength=groups).clamp(min=1)
-    wide_GC = out_GC.to(torch.promote_types(out_GC.dtype, torch.float32))
-    sums_GC = wide_GC.index_add(0, groups_P, rows_PC.to(wide_GC.dtype))
-    return (sums_GC / counts_G[:, None]).to(rows_PC.dtype)
+    wide = torch.promote_types(rows_PC.dtype, torch.float32)
+    return segment_mean(rows_PC.to(wide), groups_P, groups).to(rows_PC.dtype)
 
 
 class _Pool(nn.Module):

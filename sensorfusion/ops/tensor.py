@@ -29,8 +29,8 @@ class SparseTensor:
         spatial_shape: cells per axis, from 0, where the field is bounded.
 
     Raises:
-        DataError: for shapes and dtypes that do not fit, non-finite... see `checked_sites`;
-            two equal coordinates; features of another length or device.
+        DataError: for coordinates that `checked_sites` refuses (two equal rows among them), and
+            features of another length, dtype or device.
     """
 
     def __init__(

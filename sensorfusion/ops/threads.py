@@ -8,11 +8,13 @@ from contextlib import contextmanager
 import numba
 import torch
 
+from sensorfusion.compiled import kernel_threads
+
 
 @contextmanager
 def torch_threads() -> Iterator[int]:
     """Inside, kernels run on as many threads as torch is set to; yields their number."""
-    before = numba.get_num_threads()
+    before = kernel_threads()
     most: int = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
     threads = min(torch.get_num_threads(), most)
     numba.set_num_threads(threads)

@@ -9,6 +9,10 @@ Facts from the engines' sources; MinkowskiEngine keeps a bias as [1, C_out]:
 | spconv 1.x | [k0, k1, k2, C_in, C_out] | |
 | spconv 2.x | [C_out, k0, k1, k2, C_in] | |
 | dense torch | [C_out, C_in, k0, k1, k2] | |
+
+A layer of spconv 2.x with a kernel of one cell reads its weight flat, as [C_in, C_out], whatever
+the shape says (seen in 2.3.8). `from_layout` goes by the shape: give such a checkpoint's weight
+as `weight.view(C_in, C_out)` with the layout "minkowski".
 """
 
 from __future__ import annotations

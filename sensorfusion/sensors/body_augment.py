@@ -10,7 +10,9 @@ import numpy as np
 from sensorfusion.geometry.rotation import rotation_about
 from sensorfusion.sample import Array
 from sensorfusion.sensors.skeleton import JointTree, SkeletonWindow
-from sensorfusion.sensors.transform import Augmentation
+from sensorfusion.sensors.skeleton_augment import JitterSkeleton
+from sensorfusion.sensors.time_augment import CropWarp, ScaleFastMotion
+from sensorfusion.sensors.transform import Augmentation, Transform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,3 +129,20 @@ def _bones_to_joints(tree: JointTree) -> Array:
                 break
             step = tree.parents[step]
     return matrix
+
+
+def body_augmentations(*, steps: int, jitter: float = 0.009) -> tuple[Transform, ...]:
+    """What another body, view and pace would change of the same action; for torso lengths.
+
+    Args:
+        steps: rows of the result. jitter: deviation of the coordinates' noise.
+    """
+    return (
+        CropWarp(sensors=("skeleton",), steps=steps),
+        ScaleFastMotion(sensors=("skeleton",)),
+        ScaleAmplitude(),
+        ScaleLimbs(),
+        TurnBody(),
+        OffsetJoints(),
+        JitterSkeleton(sigma=jitter),
+    )

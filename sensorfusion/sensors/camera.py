@@ -280,7 +280,7 @@ class RemoveBackground(Preparation[CameraImage]):
     far: float
 
     def prepare(self, reading: CameraImage) -> CameraImage:
-        metre = _per_metre(self, reading)
+        metre = per_metre(self, reading)
         kept = (reading.pixels >= self.near * metre) & (reading.pixels <= self.far * metre)
         return reading.replace(
             pixels=np.where(kept, reading.pixels, 0).astype(reading.pixels.dtype)
@@ -303,7 +303,7 @@ class BodyDepth(Preparation[CameraImage]):
     reach: float = 1.0
 
     def prepare(self, reading: CameraImage) -> CameraImage:
-        depth = reading.pixels.astype(np.float32) / np.float32(_per_metre(self, reading))
+        depth = reading.pixels.astype(np.float32) / np.float32(per_metre(self, reading))
         returns = depth > 0
         median = np.median(depth[returns]) if returns.any() else 0.0
         nearness = np.clip(1.0 + (median - depth) / self.reach, 0.0, 2.0)
@@ -311,7 +311,12 @@ class BodyDepth(Preparation[CameraImage]):
         return reading.replace(pixels=pixels, unit="body depth")
 
 
-def _per_metre(transform: object, reading: CameraImage) -> float:
+def per_metre(transform: object, reading: CameraImage) -> float:
+    """How many of the reading's units a metre has.
+
+    Raises:
+        UnitError: when its pixels are no depth.
+    """
     if not reading.is_depth:
         raise UnitError(
             f"{type(transform).__name__} takes depth, found {reading.unit!r}",

@@ -8,13 +8,13 @@ be applied again.
 from __future__ import annotations
 
 import abc
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Protocol, TypeVar, cast
 
 import numpy as np
 
+from sensorfusion.changed import changed
 from sensorfusion.errors import ConfigError
 from sensorfusion.sample import Frame, Reading, ReadingT, Sample
 
@@ -83,7 +83,7 @@ class SensorTransform(abc.ABC, Generic[ReadingT]):
         """A copy of the frame in which one present sensor is changed."""
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
-        return dataclasses.replace(
+        return changed(
             sample, frames=tuple(self._change_all(frame, generator) for frame in sample.frames)
         )
 
@@ -174,4 +174,4 @@ class Augmentation(SensorTransform[ReadingT], Generic[ReadingT, DrawT]):
 
 def replace_reading(frame: Frame, sensor: str, reading: Reading) -> Frame:
     """A copy of the frame with another reading for one sensor."""
-    return dataclasses.replace(frame, readings={**frame.readings, sensor: reading})
+    return changed(frame, readings={**frame.readings, sensor: reading})

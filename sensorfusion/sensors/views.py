@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sensorfusion.changed import changed
 from sensorfusion.errors import ConfigError
 from sensorfusion.sample import Frame, Sample
 from sensorfusion.sensors.transform import Transforms, apply_all, flat
@@ -37,16 +37,14 @@ class Views:
         return any(t.random for transforms in self.views.values() for t in flat(transforms))
 
     def __call__(self, sample: Sample, generator: np.random.Generator) -> Sample:
-        alone = dataclasses.replace(
-            sample, frames=tuple(_only(frame, self.sensor) for frame in sample.frames)
-        )
+        alone = changed(sample, frames=tuple(_only(frame, self.sensor) for frame in sample.frames))
         kept = sample if self.keep else sample.map_readings(self._without)
         frames = list(kept.frames)
         for view, transforms in self.views.items():
             seen = apply_all(transforms, alone, generator)
             for place, frame in enumerate(seen.frames):
                 frames[place] = _added(frames[place], frame, self.sensor, f"{self.sensor}.{view}")
-        return dataclasses.replace(sample, frames=tuple(frames))
+        return changed(sample, frames=tuple(frames))
 
     def _without(self, name: str, reading: Any) -> Any:
         return None if name == self.sensor else reading
@@ -54,7 +52,7 @@ class Views:
 
 def _only(frame: Frame, sensor: str) -> Frame:
     readings = {name: r for name, r in frame.readings.items() if name == sensor}
-    return dataclasses.replace(frame, readings=readings)
+    return changed(frame, readings=readings)
 
 
 def _added(frame: Frame, source: Frame, sensor: str, name: str) -> Frame:

@@ -9,8 +9,9 @@ import numpy as np
 from sensorfusion.geometry.rotation import rotation_about
 from sensorfusion.sample import Array
 from sensorfusion.sensors.imu import ImuWindow
-from sensorfusion.sensors.imu_augment import RotateImu
-from sensorfusion.sensors.transform import Augmentation
+from sensorfusion.sensors.imu_augment import JitterImu, RotateImu
+from sensorfusion.sensors.time_augment import CropWarp, ScaleFastMotion
+from sensorfusion.sensors.transform import Augmentation, Transform
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +72,22 @@ class OffsetImu(Augmentation[ImuWindow, Array]):
 
     def apply(self, reading: ImuWindow, draw: Array) -> ImuWindow:
         return reading.with_channels(reading.channels + draw)
+
+
+def wear_augmentations(
+    *, steps: int, noise: tuple[float, float] = (0.05, 7.5)
+) -> tuple[Transform, ...]:
+    """What wearing the sensor differently and another pace would change; for g and deg/s.
+
+    Args:
+        steps: rows of the result. noise: deviations of the offsets and of the noise of
+            acceleration and angular rate.
+    """
+    return (
+        CropWarp(sensors=("imu",), steps=steps),
+        ScaleFastMotion(sensors=("imu",)),
+        TiltImu(),
+        ScaleSpeed(),
+        OffsetImu(sigma=noise),
+        JitterImu(sigma=noise),
+    )

@@ -22,7 +22,7 @@ from sensorfusion.sensors.transform import Augmentation, SensorTransform
 from tests.sensors import windows
 
 KNOWN_READINGS = 5
-KNOWN_TRANSFORMS = 43
+KNOWN_TRANSFORMS = 46
 
 
 def classes(base: type) -> list[type]:
@@ -55,6 +55,10 @@ REQUIRED = {
     "near": 1.0,
     "far": 4.0,
 }
+
+
+# Examples for transforms that do not take raw readings.
+PREPARED = {"MoveSurface": windows.surface}
 
 
 def build(kind: type) -> SensorTransform:
@@ -156,6 +160,8 @@ class TestReading:
 @pytest.mark.parametrize("transform", TRANSFORMS)
 class TestTransform:
     def readings(self, transform):
+        if transform.__name__ in PREPARED:
+            return [PREPARED[transform.__name__]()]
         fits = [kind for kind in READINGS if issubclass(kind, transform.kind)]
         if transform.kind is Reading:  # transforms of time
             fits = [kind for kind in fits if not kind.RAGGED]
@@ -209,7 +215,7 @@ class TestTransform:
 
     def test_values_of_another_unit_say_so(self, transform):
         """Only augmentations and changes of shape may keep the unit's name."""
-        shape_only = {"Resample", "Resize", "CropPerson", "RemoveBackground", "ToAxes"}
+        shape_only = {"Resample", "Resize", "CropPerson", "CropBody", "RemoveBackground", "ToAxes"}
         for reading in self.readings(transform):
             out = self.change(transform, reading)
             if not build(transform).random and transform.__name__ not in shape_only:

@@ -15,15 +15,16 @@ from mmengine.hooks import Hook
 from safetensors.torch import save_file
 
 from sensorfusion.checkpoint import read_folder
+from sensorfusion.ending import EXIT_ERROR
 from sensorfusion.engine import command
 from sensorfusion.engine.checkpoints import existing
 from sensorfusion.engine.progress import Progress, describe
 from sensorfusion.engine.recipe import fingerprint
 from sensorfusion.engine.runner import pretrain
 from sensorfusion.engine.schedule import Cosine
-from sensorfusion.engine.signals import EXIT_STOPPED
 from sensorfusion.errors import CheckpointError, ConfigError
 from sensorfusion.export import load_encoder
+from sensorfusion.signals import EXIT_STOPPED
 from tests.engine import engine_processes as processes
 from tests.engine import engine_toy as toy
 
@@ -249,11 +250,11 @@ def test_the_command(tmp_path):
     done = read_folder(existing(work_dir)[-1])[1]["step"]
     assert metrics(work_dir)[-1]["step"] == done
     limit = ["--cfg-options", "train.epochs=1", "train.keep=1"]
-    assert end_of(start_command(tmp_path, "small.py", *limit)) == command.EXIT_ERROR
+    assert end_of(start_command(tmp_path, "small.py", *limit)) == EXIT_ERROR
     assert "train.epochs: 100000 -> 1" in (tmp_path / "errors.txt").read_text()
     allow = ["--allow-change", "train.epochs"]
     assert end_of(start_command(tmp_path, "small.py", *limit, *allow)) == 0
-    assert end_of(start_command(tmp_path, "smal.py")) == command.EXIT_ERROR
+    assert end_of(start_command(tmp_path, "smal.py")) == EXIT_ERROR
     assert "no such config file" in (tmp_path / "errors.txt").read_text()
 
 

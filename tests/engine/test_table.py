@@ -17,6 +17,7 @@ from sensorfusion.engine import launch
 from sensorfusion.engine.table import main, read_table
 from sensorfusion.errors import ConfigError
 from sensorfusion.evaluation.report import Report
+from sensorfusion.evaluation.table import Row, Stage, Table
 from tests.datasets.recordings import write_clip
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -309,8 +310,20 @@ def test_a_killed_table_continues(folder):
 def test_the_tables_of_the_repository_can_be_read():
     table = read_table(REPOSITORY / "configs" / "utd_mhad" / "table.py")
     assert table["cmc_cmkm"].teachers == {"imu": "simclr_imu", "skeleton": "simclr_skeleton"}
-    assert len(table.members("cmc_hard")) == 12
+    assert len(table.members("cmc_hard")) == 6
     assert Path(table["cmc"].config).is_file()
+
+
+def test_a_stage_may_have_floors_of_its_own():
+    table = Table(
+        rows=(Row(name="a", config="a.py"),),
+        floors=("raw", "supervised"),
+        choose=Stage(split="loso:1,3", seeds=(0,), floors=("random",)),
+    )
+    assert table.floors_of("choose") == ("random",)
+    assert table.floors_of("test") == ("raw", "supervised")
+    with pytest.raises(ConfigError, match="unknown floors"):
+        Table(rows=table.rows, choose=Stage(split="loso:1,3", seeds=(0,), floors=("roof",)))
 
 
 def test_mistakes_in_a_table_name_their_place(tmp_path):

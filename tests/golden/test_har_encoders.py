@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -15,24 +14,9 @@ from sensorfusion.encoders.imu_conv_transformer import ImuConvTransformer
 from sensorfusion.encoders.published import load_published
 from sensorfusion.encoders.skeleton_cooccurrence import SkeletonCooccurrence
 from sensorfusion.sample import SensorBatch
-from tests.conftest import GOLDEN
+from tests.golden.cases import folders_of, read_manifest
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
-
-
-def folders() -> list[Path]:
-    """Folders whose manifest is of this topic, wherever they lie under the root."""
-    found = [p.parent for p in sorted(GOLDEN.rglob("manifest.json")) if _topic(p) == "har_encoders"]
-    return found or [GOLDEN / "har_encoders"]
-
-
-def _topic(manifest: Path) -> str:
-    return str(json.loads(manifest.read_text()).get("topic"))
-
-
-def read_manifest(folder: Path, request: pytest.FixtureRequest) -> dict:
-    request.getfixturevalue("golden_root")
-    return json.loads((folder / "manifest.json").read_text())
 
 
 def encoders_of(manifest: dict) -> list[str]:
@@ -74,7 +58,7 @@ def batch_of(encoder, x: Tensor) -> SensorBatch:
     return SensorBatch(present, values, kind=encoder.reading)
 
 
-@pytest.mark.parametrize("folder", folders(), ids=lambda p: p.name)
+@pytest.mark.parametrize("folder", folders_of("har_encoders"), ids=lambda p: p.name)
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_forward_and_gradients(folder, dtype, request) -> None:
     manifest = read_manifest(folder, request)
@@ -106,7 +90,7 @@ def _compare_encoder(manifest, folder, name, dtype):
     return encoder
 
 
-@pytest.mark.parametrize("folder", folders(), ids=lambda p: p.name)
+@pytest.mark.parametrize("folder", folders_of("har_encoders"), ids=lambda p: p.name)
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_projection(folder, dtype, request) -> None:
     read_manifest(folder, request)
@@ -118,7 +102,7 @@ def test_projection(folder, dtype, request) -> None:
     torch.testing.assert_close(out.double(), golden["proj_out"], rtol=0, atol=TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize("folder", folders(), ids=lambda p: p.name)
+@pytest.mark.parametrize("folder", folders_of("har_encoders"), ids=lambda p: p.name)
 def test_true_size_checkpoints_load(folder, request) -> None:
     read_manifest(folder, request)
     keys = json.loads((folder / "keys_true_size.json").read_text())

@@ -8,7 +8,7 @@ import pytest
 
 from sensorfusion.checkpoint import read_folder
 from sensorfusion.engine.checkpoints import existing
-from sensorfusion.engine.signals import EXIT_STOPPED
+from sensorfusion.signals import EXIT_STOPPED
 from tests.engine import engine_processes as processes
 from tests.engine import engine_toy as toy
 

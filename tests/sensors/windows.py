@@ -7,6 +7,7 @@ import numpy as np
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Frame, Reading, Sample
 from sensorfusion.sensors.camera import MILLIMETRES, SRGB, CameraImage
+from sensorfusion.sensors.camera_surface import BodySurface
 from sensorfusion.sensors.gnss import PositionFixes
 from sensorfusion.sensors.imu import SI, ImuWindow
 from sensorfusion.sensors.lidar import UNIT, PointCloud
@@ -47,6 +48,11 @@ def colour(rows: int = 1, height: int = 12, width: int = 16, seed: int = 0) -> C
     return CameraImage(
         clock=Clock.fraction(rows), axes="pixels", unit=SRGB, source="c.png", pixels=pixels
     )
+
+
+def surface(rows: int = 5, height: int = 12, width: int = 16, seed: int = 0) -> CameraImage:
+    """What `depth` shows, as coverage and nearness."""
+    return BodySurface().prepare(depth(rows, height, width, seed))
 
 
 def cloud(rows: int | None = None, seed: int = 0, axes: str = "RFU") -> PointCloud:

@@ -38,10 +38,10 @@ def products(
         [M, C_out], contiguous.
     """
     columns, width = weight_KIO.shape[2], lanes(features_NI.dtype)
-    panels = _panels(weight_KIO, width)
+    panels = _panels(weight_KIO, width).reshape(-1)
     out_MX = np.zeros((outputs, -(-columns // width) * width), features_NI.dtype)
-    rows = (in_rows_P, out_rows_P, tiles_TK)
-    add_products(features_NI, panels.reshape(-1), *rows, width, out_MX)
+    rows = _as_kernels_read(in_rows_P, out_rows_P, tiles_TK)
+    add_products(np.ascontiguousarray(features_NI), panels, *rows, width, out_MX)
     return np.ascontiguousarray(out_MX[:, :columns])
 
 
@@ -87,8 +87,9 @@ def outer_products(
     if channels < ROWS:
         features_NI = np.pad(features_NI, ((0, 0), (0, ROWS - channels)))
     out_QX = np.zeros((offsets * features_NI.shape[1], columns + surplus), features_NI.dtype)
-    rows = (in_rows_P, out_rows_P, tiles_TK)
-    add_outer_products(features_NI, gradient_MX, *rows, width, parts, out_QX)
+    rows = _as_kernels_read(in_rows_P, out_rows_P, tiles_TK)
+    matrices = (np.ascontiguousarray(features_NI), np.ascontiguousarray(gradient_MX))
+    add_outer_products(*matrices, *rows, width, parts, out_QX)
     out_KIX = out_QX.reshape(offsets, -1, columns + surplus)
     return np.ascontiguousarray(out_KIX[:, :channels, :columns])
 
@@ -107,6 +108,17 @@ def outer_products_reference(
         rows_PI = features_NI[in_rows_P[first:last]]
         found.append(rows_PI.T @ gradient_MO[out_rows_P[first:last]])
     return np.stack(found)
+
+
+def _as_kernels_read(
+    in_rows_P: Array, out_rows_P: Array, tiles_TK: Array
+) -> tuple[Array, Array, Array]:
+    """In the dtypes and the layout that the kernels rely on; no copy where they are so."""
+    return (
+        np.ascontiguousarray(in_rows_P, np.int32),
+        np.ascontiguousarray(out_rows_P, np.int32),
+        np.ascontiguousarray(tiles_TK, np.int64),
+    )
 
 
 def _panels(weight_KIO: Array, width: int) -> Array:

@@ -1,0 +1,1 @@
+"""Superpixels: segments of camera images, made here or elsewhere, kept in a folder, looked up."""

@@ -1,0 +1,130 @@
+"""The command line of `tools/prepare.py superpixels`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sensorfusion.errors import ConfigError
+from sensorfusion.signals import EXIT_STOPPED, StopRequest
+from sensorfusion.superpixels.listing import Item, list_items
+from sensorfusion.superpixels.methods import METHODS, Method, method_of
+from sensorfusion.superpixels.prepare import Summary, check, prepare
+
+EXIT_PROBLEMS = 1
+_LINES = 10.0  # seconds between lines where no terminal shows a bar
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments."""
+    parser.description = (
+        "Make, import or check superpixels. The same command continues where it was interrupted,"
+        " and makes again what is damaged or outdated. Exit codes: 0 all there, 1 some images"
+        " have none (they are listed) or one of our errors, 130 and 143 interrupted."
+    )
+    parser.add_argument("images", help="folder, glob pattern, or text file with a path per line")
+    parser.add_argument("out", help="folder of superpixels")
+    parser.add_argument(
+        "--method", choices=list(METHODS), help="default slic, or masks with --masks"
+    )
+    parser.add_argument(
+        "--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE", dest="settings",
+        help="settings of the method, e.g. segments=150 compactness=6",
+    )  # fmt: skip
+    parser.add_argument("--masks", help="folder of masks made elsewhere, named as the images")
+    parser.add_argument("--root", help="images are named by their paths below it")
+    parser.add_argument("--workers", type=int, default=_processors(), help="default %(default)s")
+    parser.add_argument(
+        "--check", action="store_true", help="make nothing; list what is missing or damaged"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the command; returns its exit code."""
+    root, masks = (Path(p) if p else None for p in (options.root, options.masks))
+    items = list_items(options.images, root=root, masks=masks, without=Path(options.out))
+    method = _method(options, items)
+    with StopRequest() as stop, _Bar(len(items)) as bar:
+        settings: dict[str, Any] = {
+            "workers": min(options.workers, len(items)),
+            "report": bar.show,
+            "stopping": lambda: stop.requested,
+        }
+        if options.check:
+            chosen = method if options.method or options.settings else None
+            summary = check(items, Path(options.out), chosen, **settings)
+        else:
+            summary = prepare(items, Path(options.out), method, **settings)
+    for name, problem in sorted(summary.problems.items()):
+        print(f"{name}: {problem}", file=sys.stderr)
+    print(_described(summary, len(items)))
+    if not summary.complete:
+        print("stopped; the same command continues", file=sys.stderr)
+        return EXIT_STOPPED
+    return EXIT_PROBLEMS if summary.problems else 0
+
+
+def _method(options: argparse.Namespace, items: list[Item]) -> Method:
+    from_masks = len(items[0].files) > 1
+    name = options.method or ("masks" if from_masks else "slic")
+    if (name == "masks") != from_masks:
+        raise ConfigError(
+            f"method {name} {'without' if name == 'masks' else 'takes no'} masks",
+            remedy="--masks names the folder of masks made elsewhere, for the method masks alone",
+        )
+    return method_of(name, options.settings)
+
+
+def _described(summary: Summary, images: int) -> str:
+    sound = len(summary.entries)
+    text = f"{images} images: {sound} have superpixels ({summary.made} made now)"
+    missing = len(summary.problems)
+    return f"{text}, {missing} have none" if missing else text
+
+
+def _processors() -> int:
+    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+class _Bar:
+    """Progress: a bar on a terminal, elsewhere a line now and then; both on standard error."""
+
+    def __init__(self, images: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        self.images = images
+        self.spoke = time.monotonic()
+        self.bar = Progress(
+            "superpixels",
+            BarColumn(),
+            MofNCompleteColumn(),
+            "{task.description}",
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=images)
+
+    def __enter__(self) -> _Bar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def show(self, summary: Summary) -> None:
+        """Show how far it is."""
+        done = len(summary.entries) + len(summary.problems)
+        text = f"{summary.made} made, {len(summary.problems)} in trouble"
+        self.bar.update(self.task, completed=done, description=text)
+        if self.bar.disable and time.monotonic() - self.spoke > _LINES:
+            self.spoke = time.monotonic()
+            print(f"{done}/{self.images}: {text}", file=sys.stderr, flush=True)
