@@ -30,7 +30,7 @@ def rows_of(sample: Sample) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     cloud = frame.readings["lidar"]
     distance = np.linalg.norm(cloud.points, axis=1)
     own = np.column_stack([cloud.points, distance, cloud.intensity])
-    label = np.asarray(sample.labels["lidar.label"], dtype=np.int64)
+    label = cloud.label.astype(np.int64)
     colours, seen = [], []
     for name in CAMERAS:
         T_camera_lidar = np.linalg.inv(frame.poses[name]) @ frame.poses["lidar"]
@@ -38,7 +38,7 @@ def rows_of(sample: Sample) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         pixel = points @ frame.calibration[name]["intrinsics"].T
         u, v = np.rint(pixel[:, :2].T / np.maximum(pixel[:, 2], 1e-6)).astype(int)
         image = frame.readings[name].pixels[0]
-        depth = np.asarray(sample.labels[f"{name}.depth"])
+        depth = frame.readings[name].depth[0]
         inside = (points[:, 2] > 1) & (u >= 0) & (v >= 0) & (u < image.shape[1]) & (v < len(image))
         rows = np.nonzero(inside)[0]
         visible = depth[v[rows], u[rows]] > 0.9 * points[rows, 2]

@@ -37,10 +37,10 @@ def depth_in_colour(depth_HW: np.ndarray) -> np.ndarray:
 
 def rows(sample: Sample) -> list[np.ndarray]:
     """Four strips: two of colour, one each of depth and of classes at half the size."""
-    readings, labels = sample.frames[0].readings, sample.labels
+    readings = sample.frames[0].readings
     colour = [readings[f"camera.{name}"].pixels[0] for name in ORDER]
-    depth = [depth_in_colour(np.asarray(labels[f"camera.{name}.depth"])) for name in ORDER]
-    classes = [classes_in_colour(np.asarray(labels[f"camera.{name}.label"])) for name in ORDER]
+    depth = [depth_in_colour(readings[f"camera.{name}"].depth[0]) for name in ORDER]
+    classes = [classes_in_colour(readings[f"camera.{name}"].label[0]) for name in ORDER]
     strips = [np.concatenate(colour[k : k + 3], axis=1) for k in (0, 3)]
     halves = [[image[::2, ::2] for image in images] for images in (depth, classes)]
     return strips + [np.concatenate(images, axis=1) for images in halves]
@@ -64,8 +64,8 @@ def main() -> None:
         axes.imshow(strip)
         axes.set_axis_off()
     axes = figure.add_subplot(grid[len(strips)])
-    points = sample.frames[0].readings["lidar"].points
-    label = np.asarray(sample.labels["lidar.label"])
+    cloud = sample.frames[0].readings["lidar"]
+    points, label = cloud.points, cloud.label
     order = np.argsort(points[:, 2])
     shown = np.array(PALETTE)[label[order]] / 255.0
     axes.scatter(points[order, 1], -points[order, 0], c=shown, s=0.7, linewidths=0)

@@ -33,7 +33,7 @@ def collate(samples: Sequence[Sample], index: Sequence[int] | None = None) -> Ba
         ids=tuple(sample.id for sample in samples),
         index=torch.tensor(list(positions), dtype=torch.int64),
         frames=frames,
-        labels=_collate_labels(samples),
+        labels=_collate_values([sample.labels for sample in samples]),
         keys=_collate_values([sample.keys for sample in samples]),
     )
 
@@ -112,25 +112,6 @@ def _collate_calibration(name: str, holders: Sequence[Frame]) -> dict[str, Tenso
     return {
         key: torch.from_numpy(np.stack([table[key] for table in tables])) for key in sorted(shared)
     }
-
-
-def _collate_labels(samples: Sequence[Sample]) -> dict[str, Tensor]:
-    """Labels, stacked; those of a ragged sensor's rows, "<sensor>.<label>", packed as its rows."""
-    ragged = {
-        name
-        for sample in samples
-        for frame in sample.frames
-        for name, reading in frame.readings.items()
-        if reading.RAGGED
-    }
-    names = {name for sample in samples for name in sample.labels}
-    packed = {name for name in names if name.rpartition(".")[0] in ragged}
-    others = [{k: v for k, v in s.labels.items() if k not in packed} for s in samples]
-    labels = _collate_values(others)
-    for name in sorted(packed):
-        held = [np.asarray(s.labels[name]) for s in samples if name in s.labels]
-        labels[name] = torch.from_numpy(np.concatenate(held))
-    return labels
 
 
 def _collate_values(tables: Sequence[Mapping[str, int | Array]]) -> dict[str, Tensor]:

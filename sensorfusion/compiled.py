@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -10,6 +11,8 @@ from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 import numba
+
+from sensorfusion.kernel_cache import KernelCache
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -79,21 +82,12 @@ def _compile(function: Callable[P, R], parallel: bool, fastmath: bool) -> Any:
 
 def _jit(function: Callable[..., Any], parallel: bool, fastmath: bool, counted: bool = True) -> Any:
     options: dict[str, Any] = {} if counted else {"_nrt": False}
-
-    def jit(cache: bool) -> Any:
-        return numba.njit(
-            nogil=True,
-            cache=cache,
-            parallel=parallel,
-            fastmath=fastmath,
-            error_model="numpy",
-            **options,
-        )(function)
-
-    try:
-        return jit(cache=True)
-    except RuntimeError:  # no folder for the cache can be written: compile in every process
-        return jit(cache=False)
+    dispatcher = numba.njit(
+        nogil=True, parallel=parallel, fastmath=fastmath, error_model="numpy", **options
+    )(function)
+    with contextlib.suppress(RuntimeError):  # no folder can be written: compile in every process
+        dispatcher._cache = KernelCache(function)
+    return dispatcher
 
 
 def kernel_threads() -> int:

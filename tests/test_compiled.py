@@ -121,3 +121,50 @@ def test_starting_the_pool_leaves_the_threads_of_torch_as_they_are() -> None:
         [sys.executable, "-c", script], env={**os.environ, "NUMBA_NUM_THREADS": "2"}
     )
     assert done.returncode == 1
+
+
+KERNEL = """
+import numpy as np
+from sensorfusion.compiled import compiled
+from helper import SCALE, half
+
+@compiled()
+def fill(out):
+    for i in range(len(out)):
+        out[i] = SCALE * half(3.0)
+
+if __name__ == "__main__":
+    out = np.zeros(1)
+    fill(out)
+    print(out[0], sum(fill.serial.stats.cache_hits.values()))
+"""
+HELPER = """
+from sensorfusion.compiled import inlined
+SCALE = {scale}
+
+@inlined
+def half(value):
+    return value {operation} 2
+"""
+
+
+def run_kernel(folder: Path, **helper: object) -> list[float]:
+    """What the kernel gives, and how often it came from the disk."""
+    file, text = folder / "helper.py", HELPER.format(**helper)
+    if not file.exists() or file.read_text() != text:
+        file.write_text(text)
+    command = [sys.executable, str(folder / "kernel.py")]
+    root = str(Path(__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": root, "NUMBA_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return [float(word) for word in done.stdout.split()]
+
+
+def test_a_cached_kernel_follows_changes_of_helpers_and_constants_of_other_modules(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "kernel.py").write_text(KERNEL)
+    assert run_kernel(tmp_path, scale=1.0, operation="/") == [1.5, 0]
+    assert run_kernel(tmp_path, scale=2.0, operation="/") == [3.0, 0]
+    assert run_kernel(tmp_path, scale=2.0, operation="*") == [12.0, 0]
+    assert run_kernel(tmp_path, scale=2.0, operation="*") == [12.0, 1]

@@ -22,10 +22,11 @@ from sensorfusion.sensors.imu import SI, ImuWindow
 from sensorfusion.sensors.lidar import UNIT, PointCloud
 from sensorfusion.simulation.classes import CLASSES
 from sensorfusion.simulation.motion import fixes, inertial
-from sensorfusion.simulation.rig import RIG, photograph
+from sensorfusion.simulation.rig import RIG, Views, photograph
 from sensorfusion.simulation.scan import LIDAR_32, LidarPattern, scan
 from sensorfusion.simulation.scene import Scene, make_scene
 from sensorfusion.simulation.town import SECONDS
+from sensorfusion.simulation.world import World
 
 CAMERAS = tuple(RIG)
 SENSORS: dict[str, type[Reading]] = {
@@ -57,9 +58,8 @@ class SimulatedWorld:
             sensor measured them, instead of where one moment would show them.
         window: seconds of IMU and GNSS.
         shadows: whether things cast shadows (costs a third of the cameras' time).
-        labels: adds the truth to the samples, of the frame at offset 0: "lidar.label" [N],
-            "lidar.instance" [N], "lidar.flow" [N, 3], and "camera.front.label",
-            "camera.front.instance", "camera.front.depth" [H, W] and so on.
+        labels: readings carry the truth: `label`, `instance` and `flow` of points, `label`,
+            `instance` and `depth` of pixels.
 
     Raises:
         ConfigError: on unknown sensors or settings that cannot be.
@@ -109,77 +109,82 @@ class SimulatedWorld:
         number, step = self.scenes[index // self._per_scene], index % self._per_scene
         scene = _scene(self.seed, number)
         seconds = MARGIN + step * self.every
-        frames, labels = [], {}
-        for offset in self.offsets:
-            frame, truth = self._frame(scene, seconds + offset)
-            frames.append(frame)
-            if offset == 0.0 and self.labels:
-                labels = truth
         return Sample(
             id=f"scene{number:04d}_{round(seconds * 1000):05d}ms",
-            frames=tuple(frames),
-            labels=labels,
+            frames=tuple(self._frame(scene, seconds + offset) for offset in self.offsets),
             keys={"scene": number, "step": step},
         )
 
-    def _frame(self, scene: Scene, seconds: float) -> tuple[Frame, dict[str, int | Array]]:
+    def _frame(self, scene: Scene, seconds: float) -> Frame:
+        source = f"scene {scene.number} of seed {scene.seed} at {seconds:.3f} s"
+        world = scene.at(seconds)
         readings: dict[str, Reading] = {}
         poses: dict[str, Array] = {}
         calibration: dict[str, dict[str, Array]] = {}
-        truth: dict[str, int | Array] = {}
-        source = f"scene {scene.number} of seed {scene.seed} at {seconds:.3f} s"
-        world = scene.at(seconds)
         if "lidar" in self._names:
-            cloud = scan(scene, world, seconds, self.pattern, distorted=self.distorted)
-            readings["lidar"] = PointCloud(
-                clock=_clock(scene, np.array([seconds])),
-                axes=self.pattern.axes,
-                unit=UNIT,
-                source=f"sensor 'lidar', {source}",
-                points=cloud.points_N3,
-                intensity=cloud.intensity_N,
-                time=cloud.time_N,
-                ring=cloud.ring_N,
-                intensity_scale=255.0,
-            )
+            readings["lidar"] = self._cloud(scene, world, seconds, f"sensor 'lidar', {source}")
             poses["lidar"] = scene.T_world_block @ scene.ego_pose(seconds) @ self.pattern.pose
             calibration["lidar"] = {"T_ego_sensor": self.pattern.pose}
-            truth["lidar.label"] = cloud.label_N
-            truth["lidar.instance"] = cloud.instance_N
-            truth["lidar.flow"] = cloud.flow_N3
+        for name, make in (("imu", self._imu), ("gnss", self._gnss)):
+            if name in self._names:
+                readings[name] = make(scene, seconds, f"sensor {name!r}, {source}")
+                poses[name] = scene.T_world_block @ scene.ego_pose(seconds)
         if self._cameras:
-            views = photograph(
-                scene,
-                world,
-                seconds,
-                self._cameras,
-                self.image_size,
-                shadows=self.shadows,
-                truth=self.labels,
-            )
+            views = self._photograph(scene, world, seconds)
             for k, name in enumerate(self._cameras):
-                opened = np.array([seconds + RIG[name].delay])
-                readings[name] = CameraImage(
-                    clock=_clock(scene, opened),
-                    axes="pixels: u right, v down",
-                    unit=SRGB,
-                    source=f"sensor {name!r}, {source}",
-                    pixels=views.picture.colour_KHW3[k][None],
-                )
+                readings[name] = self._image(scene, views, k, f"sensor {name!r}, {source}")
                 poses[name] = scene.T_world_block @ views.T_block_camera_K44[k]
                 calibration[name] = {
                     "intrinsics": views.intrinsics_K33[k],
                     "T_ego_sensor": RIG[name].pose,
                 }
-                if self.labels:
-                    truth[f"{name}.label"] = views.label_KHW[k]
-                    truth[f"{name}.instance"] = views.instance_KHW[k]
-                    truth[f"{name}.depth"] = views.picture.depth_KHW[k]
-        for name, make in (("imu", self._imu), ("gnss", self._gnss)):
-            if name in self._names:
-                readings[name] = make(scene, seconds, f"sensor {name!r}, {source}")
-                poses[name] = scene.T_world_block @ scene.ego_pose(seconds)
-        return Frame(readings, poses, calibration), truth
+        return Frame(readings, poses, calibration)
+
+    def _cloud(self, scene: Scene, world: World, seconds: float, source: str) -> PointCloud:
+        measured = scan(scene, world, seconds, self.pattern, distorted=self.distorted)
+        truth: dict[str, Array] = {}
+        if self.labels:
+            truth["label"] = measured.label_N
+            truth["instance"] = measured.instance_N
+            truth["flow"] = measured.flow_N3
+        return PointCloud(
+            clock=_clock(scene, np.array([seconds])),
+            axes=self.pattern.axes,
+            unit=UNIT,
+            source=source,
+            points=measured.points_N3,
+            intensity=measured.intensity_N,
+            time=measured.time_N,
+            ring=measured.ring_N,
+            intensity_scale=255.0,
+            **truth,
+        )
+
+    def _photograph(self, scene: Scene, world: World, seconds: float) -> Views:
+        return photograph(
+            scene,
+            world,
+            seconds,
+            self._cameras,
+            self.image_size,
+            shadows=self.shadows,
+            truth=self.labels,
+        )
+
+    def _image(self, scene: Scene, views: Views, k: int, source: str) -> CameraImage:
+        truth: dict[str, Array] = {}
+        if self.labels:
+            truth["label"] = views.label_KHW[k][None]
+            truth["instance"] = views.instance_KHW[k][None]
+            truth["depth"] = views.picture.depth_KHW[k][None]
+        return CameraImage(
+            clock=_clock(scene, views.seconds_K[k : k + 1]),
+            axes="pixels: u right, v down",
+            unit=SRGB,
+            source=source,
+            pixels=views.picture.colour_KHW3[k][None],
+            **truth,
+        )
 
     def _imu(self, scene: Scene, seconds: float, source: str) -> ImuWindow:
         times = _window(seconds, self.window, IMU_RATE)

@@ -31,6 +31,19 @@ _RAW: dict[str, tuple[npt.DTypeLike, int | None]] = {
 }
 
 
+class _Plane(NamedTuple):
+    dtype: npt.DTypeLike
+    nothing: int
+
+
+_PLANES = {
+    "label": _Plane(np.uint8, 255),
+    "instance": _Plane(np.int32, 0),
+    "depth": _Plane(np.float32, 0),
+    "segments": _Plane(np.int32, -1),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class CameraImage(Reading):
     """Images of one camera: a single frame (T = 1) or a clip.
@@ -41,6 +54,10 @@ class CameraImage(Reading):
     Args:
         pixels: [T, H, W, C]; uint8 with C = 3 for the unit "sRGB", uint16 with C = 1 for the unit
             "mm" (depth along the optical axis, 0 = no return), float32 for any other unit.
+        label: uint8 [T, H, W], class of each pixel, 255 where it has none.
+        instance: int32 [T, H, W], the object that each pixel shows, 0 where it is none.
+        depth: float32 [T, H, W], metres along the optical axis, 0 where nothing was hit.
+        segments: int32 [T, H, W], the region (superpixel, mask) of each pixel, -1 where none.
 
     Raises:
         DataError: on a shape or dtype that does not fit the unit, or a non-finite value.
@@ -48,8 +65,13 @@ class CameraImage(Reading):
     """
 
     ARRAYS: ClassVar[tuple[str, ...]] = ("pixels",)
+    OPTIONAL: ClassVar[tuple[str, ...]] = ("label", "instance", "depth", "segments")
 
     pixels: Array
+    label: Array | None = None
+    instance: Array | None = None
+    depth: Array | None = None
+    segments: Array | None = None
 
     def validate(self) -> None:
         dtype, channels = _RAW.get(self.unit, (np.float32, None))
@@ -61,6 +83,8 @@ class CameraImage(Reading):
                 remedy="check the file, or remove it from the folder",
             )
         require_rows(self, len(self.pixels))
+        for name in self.held[1:]:
+            require_array(self, name, self.pixels.shape[:3], _PLANES[name].dtype)
 
     @property
     def is_depth(self) -> bool:
@@ -71,6 +95,21 @@ class CameraImage(Reading):
     def size(self) -> tuple[int, int]:
         """(H, W)."""
         return self.pixels.shape[1], self.pixels.shape[2]
+
+    def cropped(self, box: Box, height: int, width: int) -> CameraImage:
+        """The pixels of a box, resized to [T, height, width, C]; beside the image is nothing."""
+        planes: dict[str, Array] = {"pixels": crop_resize(self.pixels, box, height, width)}
+        for name in self.held[1:]:
+            plane_THWC = getattr(self, name)[..., None]
+            nothing = _PLANES[name].nothing
+            planes[name] = crop_resize(plane_THWC, box, height, width, nothing)[..., 0]
+        return self.replace(**planes)
+
+    def mirrored(self) -> CameraImage:
+        """Left and right exchanged."""
+        return self.replace(
+            **{name: np.ascontiguousarray(getattr(self, name)[:, :, ::-1]) for name in self.held}
+        )
 
     def draw(self, axes: Axes, moments: int = 12) -> None:
         """Some frames side by side, cut to the columns and rows in which there is anything."""
@@ -155,8 +194,8 @@ def _nearest(length: int, wanted: int) -> Array:
     return np.asarray(np.clip(np.floor(centres + 0.5), 0, length - 1), dtype=np.int64)
 
 
-def crop_resize(pixels_THWC: Array, box: Box, height: int, width: int) -> Array:
-    """The pixels of a box, resized; outside the image is 0."""
+def crop_resize(pixels_THWC: Array, box: Box, height: int, width: int, outside: int = 0) -> Array:
+    """The pixels of a box, resized; beside the image they have the value `outside`."""
     _, rows, columns, _ = pixels_THWC.shape
     inside = pixels_THWC[
         :, max(box.top, 0) : max(box.bottom, 0), max(box.left, 0) : max(box.right, 0)
@@ -167,7 +206,8 @@ def crop_resize(pixels_THWC: Array, box: Box, height: int, width: int) -> Array:
         (max(-box.left, 0), max(box.right - columns, 0)),
         (0, 0),
     )
-    return resize(np.pad(inside, border), height, width)
+    padded = np.pad(inside, border, constant_values=outside)
+    return np.ascontiguousarray(resize(padded, height, width))
 
 
 def crop_map(box: Box, height: int, width: int) -> Array:
@@ -209,7 +249,7 @@ class CropTo(Preparation[CameraImage], abc.ABC):
         """The box, which may reach beyond the image."""
 
     def prepare(self, reading: CameraImage) -> CameraImage:
-        return reading.replace(pixels=crop_resize(reading.pixels, self.box(reading), *self.size))
+        return reading.cropped(self.box(reading), *self.size)
 
     def change(self, frame: Frame, sensor: str, generator: np.random.Generator) -> Frame:
         reading = self.reading(frame, sensor)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sensorfusion.sample import Array, Frame
-from sensorfusion.sensors.camera import Box, CameraImage, crop_map, crop_resize, moved_pixels
+from sensorfusion.sensors.camera import Box, CameraImage, crop_map, moved_pixels
 from sensorfusion.sensors.transform import Augmentation
 
 
@@ -38,7 +38,7 @@ class CropImage(Augmentation[CameraImage, Box]):
         return Box(top, left, top + height, left + width)
 
     def apply(self, reading: CameraImage, draw: Box) -> CameraImage:
-        return reading.replace(pixels=crop_resize(reading.pixels, draw, *reading.size))
+        return reading.cropped(draw, *reading.size)
 
     def applied(self, frame: Frame, sensor: str, draw: Box) -> Frame:
         reading = self.reading(frame, sensor)
@@ -61,7 +61,7 @@ class FlipImage(Augmentation[CameraImage, None]):
         """Nothing is drawn but whether."""
 
     def apply(self, reading: CameraImage, draw: None = None) -> CameraImage:
-        return reading.replace(pixels=np.ascontiguousarray(reading.pixels[:, :, ::-1]))
+        return reading.mirrored()
 
     def applied(self, frame: Frame, sensor: str, draw: None = None) -> Frame:
         reading = self.reading(frame, sensor)

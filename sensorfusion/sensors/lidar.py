@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 UNIT = "m, intensity 0-1"
+UNLABELLED = 255  # the class of a point or pixel that has none
+_OPTIONAL: dict[str, npt.DTypeLike] = {
+    "time": np.float32,
+    "ring": np.int16,
+    "label": np.uint8,
+    "instance": np.int32,
+    "flow": np.float32,
+}
 _DIRECTIONS = {"F": (1, 0, 0), "L": (0, 1, 0), "U": (0, 0, 1)}
 _OPPOSITES = {"B": "F", "R": "L", "D": "U"}
 
@@ -35,6 +43,10 @@ class PointCloud(Reading):
         intensity: float32 [N], 0 to 1: the source's value divided by `intensity_scale`.
         time: float32 [N], seconds of each point relative to the clock's time, where known.
         ring: int16 [N], the beam that measured each point, from 0, where known.
+        label: uint8 [N], class of each point, `UNLABELLED` where it has none.
+        instance: int32 [N], the object that each point belongs to, 0 where it is none.
+        flow: float32 [N, 3], scene flow along `axes`: velocity (m/s) of the surface under each
+            point in the world.
         intensity_scale: what the source calls an intensity of 1, e.g. 255 in nuScenes.
 
     Raises:
@@ -44,22 +56,25 @@ class PointCloud(Reading):
     """
 
     ARRAYS: ClassVar[tuple[str, ...]] = ("points", "intensity")
-    OPTIONAL: ClassVar[tuple[str, ...]] = ("time", "ring")
+    OPTIONAL: ClassVar[tuple[str, ...]] = ("time", "ring", "label", "instance", "flow")
     RAGGED: ClassVar[bool] = True
 
     points: Array
     intensity: Array
     time: Array | None = None
     ring: Array | None = None
+    label: Array | None = None
+    instance: Array | None = None
+    flow: Array | None = None
     intensity_scale: float = 1.0
 
     def validate(self) -> None:
         require_array(self, "points", (None, 3), np.float32)
         rows = len(self.points)
         require_array(self, "intensity", (rows,), np.float32)
-        for name, dtype in (("time", np.float32), ("ring", np.int16)):
-            if getattr(self, name) is not None:
-                require_array(self, name, (rows,), dtype)
+        for name in self.held[len(self.ARRAYS) :]:
+            shape = (rows, 3) if name == "flow" else (rows,)
+            require_array(self, name, shape, _OPTIONAL[name])
         direction_of(self.axes, self.source)
         where = f"PointCloud of {self.source or 'an unnamed source'}"
         if len(self.clock) != 1:
@@ -84,6 +99,15 @@ class PointCloud(Reading):
     def take(self, rows: Array) -> PointCloud:
         """A copy with some of the points, by number or mask."""
         return self.replace(**{name: getattr(self, name)[rows] for name in self.held})
+
+    def mapped(self, map_33: Array, axes: str | None = None) -> PointCloud:
+        """A copy with all vectors mapped linearly. `axes`: those of the result, if others."""
+        turned = {
+            name: vectors_N3 @ map_33.T.astype(np.float32)
+            for name in ("points", "flow")
+            if (vectors_N3 := getattr(self, name)) is not None
+        }
+        return self.replace(axes=axes or self.axes, **turned)
 
     def draw(self, axes: Axes) -> None:
         """Seen from above: ahead to the right, left upwards, cut where few points lie."""
@@ -152,8 +176,7 @@ class ToAxes(Preparation[PointCloud]):
     axes: str = "FLU"
 
     def prepare(self, reading: PointCloud) -> PointCloud:
-        map_33 = self._map(reading).astype(np.float32)
-        return reading.replace(points=reading.points @ map_33.T, axes=self.axes)
+        return reading.mapped(self._map(reading), self.axes)
 
     def change(self, frame: Frame, sensor: str, generator: np.random.Generator) -> Frame:
         reading = self.reading(frame, sensor)

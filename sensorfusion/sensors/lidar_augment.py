@@ -25,7 +25,7 @@ class _Linear(Augmentation[PointCloud, Array]):
     sensors: tuple[str, ...] = ("lidar",)
 
     def apply(self, reading: PointCloud, draw: Array) -> PointCloud:
-        return reading.replace(points=reading.points @ draw.T.astype(np.float32))
+        return reading.mapped(draw)
 
     def applied(self, frame: Frame, sensor: str, draw: Array) -> Frame:
         return moved_points(frame, sensor, self.apply(self.reading(frame, sensor), draw), draw)

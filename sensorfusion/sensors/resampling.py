@@ -116,7 +116,7 @@ def _smoothed(values: Array, sigma: float) -> Array:
 def crop_rows(reading: Reading, start: int, length: int) -> Reading:
     """Rows [start, start + length) of a reading; their times stay what they are."""
     rows = slice(start, start + length)
-    arrays: dict[str, Any] = {name: getattr(reading, name)[rows] for name in reading.ARRAYS}
+    arrays: dict[str, Any] = {name: getattr(reading, name)[rows] for name in reading.held}
     clock = Clock(reading.clock.kind, reading.clock.times_T[rows])
     return reading.replace(clock=clock, **arrays)
 

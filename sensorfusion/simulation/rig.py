@@ -70,6 +70,7 @@ class Views:
         picture: colour, depth and shapes. label_KHW: uint8 class, `IGNORED` for the sky.
         instance_KHW: int32, 1 + the object's number, 0 for ground and sky.
         T_block_camera_K44: poses at each exposure. intrinsics_K33: in pixels.
+        seconds_K: when each camera opened.
     """
 
     picture: Picture
@@ -77,6 +78,7 @@ class Views:
     instance_KHW: npt.NDArray[np.int32]
     T_block_camera_K44: Floats
     intrinsics_K33: Floats
+    seconds_K: Floats
 
 
 def photograph(
@@ -109,7 +111,7 @@ def photograph(
         flat, objects, _ = surfaces(world, picture.shape_KHW.reshape(-1), points)
         label = flat.reshape(picture.shape_KHW.shape)
         instance = (objects + 1).astype(np.int32).reshape(picture.shape_KHW.shape)
-    return Views(picture, label, instance, poses, intrinsics)
+    return Views(picture, label, instance, poses, intrinsics, seconds + delays)
 
 
 def _ground_points(

@@ -98,7 +98,7 @@ class Scan:
         intensity_N: float32, 0-1. ring_N: int16. time_N: float32, seconds relative to the
             scan's time (the end of the turn), zero without distortion.
         label_N: uint8 class. instance_N: int32, 1 + the object's number, 0 for the ground.
-        flow_N3: float32, how far the surface under each point moves in the world within
+        flow_N3: float32, velocity (m/s) of the surface under each point in the world, over the
             `FLOW_SECONDS` after its time, in the sensor's axes at the scan's time.
         shape_N: int32 row of the scene's shapes; their number is the ground.
     """
@@ -154,7 +154,7 @@ def scan(
         time_N=times[kept].astype(np.float32),
         label_N=label[kept],
         instance_N=(objects[kept] + 1).astype(np.int32),
-        flow_N3=(flow @ poses[-1, :3, :3]).astype(np.float32),
+        flow_N3=(flow @ poses[-1, :3, :3] / FLOW_SECONDS).astype(np.float32),
         shape_N=hits.shape_N[kept],
     )
 

@@ -46,11 +46,11 @@ def test_times_are_those_of_the_sensors(sample):
 
 
 def test_labels_fit_their_readings(sample):
-    points = sample.frames[0].readings["lidar"].points
-    assert sample.labels["lidar.label"].shape == (len(points),)
-    assert sample.labels["lidar.flow"].shape == points.shape
-    assert sample.labels["camera.back.depth"].shape == (28, 52)
-    assert set(np.unique(sample.labels["camera.front.label"])) <= {*range(16), 255}
+    readings = sample.frames[0].readings
+    assert readings["lidar"].label.shape == readings["lidar"].points.shape[:1]
+    assert readings["lidar"].flow.shape == readings["lidar"].points.shape
+    assert readings["camera.back"].depth.shape == (1, 28, 52)
+    assert set(np.unique(readings["camera.front"].label)) <= {*range(16), 255}
     world = SimulatedWorld((3,), **SMALL)
     assert world.class_names["lidar.label"] == CLASSES
     assert not SimulatedWorld((3,), image_size=(28, 52)).class_names
@@ -58,7 +58,7 @@ def test_labels_fit_their_readings(sample):
 
 def test_labels_do_not_change_what_is_measured(sample):
     plain = SimulatedWorld((3,), image_size=(28, 52))[4]
-    assert plain.labels == {}
+    assert plain.frames[0].readings["lidar"].label is None
     for name, reading in plain.frames[0].readings.items():
         for array in reading.held:
             other = getattr(sample.frames[0].readings[name], array)
@@ -80,19 +80,19 @@ def test_frames_at_offsets_are_the_frames_of_those_times():
     np.testing.assert_array_equal(
         pair.frames[0].readings["lidar"].points, before.frames[0].readings["lidar"].points
     )
-    assert len(pair.labels["lidar.label"]) == len(pair.frames[1].readings["lidar"].points)
+    assert all(frame.readings["lidar"].label is not None for frame in pair.frames)
 
 
 def test_labels_of_points_are_packed_as_the_points():
     world = SimulatedWorld((3,), every=6.0, **SMALL)
     samples = [world[0], world[1]]
     batch = collate(samples)
-    assert len(batch.labels["lidar.label"]) == len(batch["lidar"].values["points"])
-    first = len(samples[0].labels["lidar.label"])
+    values, first = batch["lidar"].values, int(batch["lidar"].lengths[0])
+    assert len(values["label"]) == len(values["points"])
     np.testing.assert_array_equal(
-        batch.labels["lidar.label"][first:].numpy(), samples[1].labels["lidar.label"]
+        values["label"][first:].numpy(), samples[1].frames[0].readings["lidar"].label
     )
-    assert batch.labels["camera.front.label"].shape == (2, 28, 52)
+    assert batch["camera.front"].values["label"].shape == (2, 1, 28, 52)
 
 
 def test_loader_workers_measure_what_the_main_process_does():
@@ -102,8 +102,6 @@ def test_loader_workers_measure_what_the_main_process_does():
     )
     for one, two in zip(here, there, strict=True):
         assert one.ids == two.ids
-        for name, label in one.labels.items():
-            assert torch.equal(label, two.labels[name])
         for sensor in world.sensors:
             for array, values in one[sensor].values.items():
                 assert torch.equal(values, two[sensor].values[array])

@@ -140,7 +140,7 @@ def test_flow_moves_points_onto_the_objects_next_pose(scene, world, cloud):
     moving = np.isin(cloud.instance_N - 1, scene.moving_O)
     assert moving.sum() > 30
     assert (cloud.flow_N3[~moving] == 0).all()
-    later = in_block(scene, cloud.points_N3 + cloud.flow_N3, TIME)
+    later = in_block(scene, cloud.points_N3 + FLOW_SECONDS * cloud.flow_N3, TIME)
     here = in_block(scene, cloud.points_N3, TIME)
     for number in np.unique(cloud.instance_N[moving]) - 1:
         mine = cloud.instance_N == number + 1
