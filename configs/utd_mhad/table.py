@@ -42,11 +42,6 @@ rows = [
         published=dict(value=95.11, source=_README),
     ),
     dict(
-        name="simclr_skeleton_cooccurrence",
-        config="simclr_skeleton_cooccurrence.py",
-        note="simclr_skeleton with the published co-occurrence encoder in place of ours",
-    ),
-    dict(
         name="cmc",
         config="cmc.py",
         protocols=_EVERYTHING,
