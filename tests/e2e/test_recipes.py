@@ -23,7 +23,7 @@ RECIPES = sorted(
     if file.stem != "base" and not file.stem.startswith("table")
 )
 KNOWN_RECIPES = 13
-CLIPS, BATCH = 24, 8
+CLIPS, BATCH = 16, 3
 
 
 def generated(node):
