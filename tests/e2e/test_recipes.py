@@ -12,8 +12,10 @@ import torch
 
 from sensorfusion.datasets.generated_motion import GeneratedMotion
 from sensorfusion.datasets.utd_mhad import UtdMhad
+from sensorfusion.engine.command import main as pretrain_command
 from sensorfusion.engine.recipe import read_recipe
 from sensorfusion.engine.runner import pretrain
+from sensorfusion.evaluation.command import main as evaluate_command
 from sensorfusion.evaluation.run_folder import RunFolder
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -79,3 +81,16 @@ def test_a_recipe_runs_and_its_encoders_know_its_readings(recipe, tmp_path, teac
             tokens = encoders[name](reading).tokens
             assert tokens.shape == (1, encoders[name].encoder.width)
             assert torch.isfinite(tokens).all()
+
+
+def test_the_main_job_needs_no_recordings(tmp_path, monkeypatch, capsys):
+    """`./quickstart` of a stranger: pretraining and evaluation without any file of data."""
+    monkeypatch.setenv("SENSORFUSION_DATA", str(tmp_path / "nowhere"))
+    recipe, run_dir = str(CONFIGS / "generated_motion" / "cmc.py"), str(tmp_path / "run")
+    clips = (f"{part}.dataset.length=64" for part in ("data.train", "evaluation.data"))
+    few = ["train.epochs=1", "evaluation.settings.copies=1", *clips]
+    assert pretrain_command([recipe, "--work-dir", run_dir, "--cfg-options", *few]) == 0
+    protocols = ["--protocol", "knn", "retrieval", "--floors", "random", "raw"]
+    place = ["--split", "1,3,5/7", "--out", str(tmp_path / "out")]
+    assert evaluate_command([f"cmc={run_dir}", *protocols, *place]) == 0
+    assert "| cmc |" in capsys.readouterr().out
