@@ -37,9 +37,10 @@ class Progress(Hook):  # type: ignore[misc]
     """Writes `metrics.jsonl` and `tensorboard/` at every step, and lines for the reader.
 
     Both count steps from 1. Per step: `loss` and its weighted parts `loss/<term>.<name>`; learning
-    rate, norm of the gradient before clipping, whether weights were updated (0: float16 overflowed);
-    samples per second and the share of the time spent waiting for data, both smoothed; the seconds
-    of this step; the most memory used so far in MiB; corrupt samples skipped so far.
+    rate, norm of the gradient before clipping, whether weights were updated (0: float16
+    overflowed); samples per second and the share of the time spent waiting for data, both
+    smoothed; the seconds of this step; the most memory used so far in MiB; corrupt samples
+    skipped so far.
 
     Only rank 0 speaks. After a resume, lines of steps that are done again are dropped first.
 
