@@ -19,13 +19,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
 
-import numba
 import numpy as np
 import torch
 from alternate import alternate
 from spconv_unet import SpconvUNet, shifted
+from threads import on_threads
 from torch import Tensor
 
 from sensorfusion.encoders.minkunet import VARIANTS
@@ -35,8 +34,6 @@ from sensorfusion.geometry.voxels import VoxelGrid, voxelise
 from sensorfusion.ops import SparseTensor, functional
 from sensorfusion.ops.kernel_map import KernelMap
 from sensorfusion.ops.weights import to_layout
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -106,20 +103,6 @@ def products(layers: list[Layer]) -> Callable[[], None]:
                 if layer.trains_input:
                     torch.mm(y, weight.T, out=memory[2][: n * i].view(n, i))
                 torch.mm(x.T, y, out=gradient)
-
-    return run
-
-
-def on_threads(threads: int, task: Callable[[], T]) -> Callable[[], T]:
-    """The task on so many threads of torch and of our kernels.
-
-    Both are set each time: where Numba and torch share an OpenMP, either changes the other's.
-    """
-
-    def run() -> T:
-        numba.set_num_threads(threads)
-        torch.set_num_threads(threads)
-        return task()
 
     return run
 
