@@ -22,7 +22,7 @@ from tests.fuzz.faults import Fault, faults_of
 Arguments = dict[str, Any]
 # The same few examples every time: this is a contract, not a search.
 FEW = settings(
-    max_examples=3, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=2, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
