@@ -130,10 +130,12 @@ def _check_shapes(
 ) -> None:
     volume, rows = kernel_map.kernel.volume, len(kernel_map.inputs)
     shape, weight = tuple(features_NI.shape), tuple(weight_KIO.shape)
+    channels = shape[-1] if shape else 0
     fits = len(shape) == 2 and shape[0] == rows and len(weight) == 3
     if not fits or weight[:2] != (volume, shape[1]):
         raise DataError(
-            f"features {shape} and weight {weight} for {rows} sites and {volume} offsets",
+            f"weight {weight} and features {shape} for {channels} channels, {rows} sites and "
+            f"{volume} offsets",
             where="sparse convolution",
             remedy="give features [N, C_in] and a weight [K, C_in, C_out]",
         )

@@ -11,7 +11,7 @@ from itertools import product
 from sensorfusion.errors import ConfigError
 
 LARGEST = 5
-LARGEST_STEP = 2**16  # of stride, padding and dilation
+LARGEST_STEP = 2**31 - 1  # of stride, padding and dilation
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Kernel:
         output cell, as MinkowskiEngine does.
 
         Raises:
-            ConfigError: for a size outside 1 to 5, a stride or dilation outside 1 to 2^16, a
-                padding outside 0 to 2^16, or another number of axes.
+            ConfigError: for a size outside 1 to 5, a stride or dilation outside 1 to 2^31 - 1,
+                a padding outside 0 to 2^31 - 1, or another number of axes.
         """
         if axes < 1:
             raise ConfigError(f"a kernel of {axes} axes")

@@ -39,7 +39,8 @@ def crop_resize_labels(labels_HW: Array, box: Box, height: int, width: int) -> A
             where="labels",
             remedy=f"give (top, left, bottom, right), at most {LARGEST_SIDE} from the corner",
         )
-    labels_HW = labels_HW.astype(np.int32)
+    if labels_HW.dtype.kind == "u":
+        labels_HW = labels_HW.astype(np.int64)
     above = labels_HW[None, :, :, None] + 1  # cropping fills with 0
     return np.ascontiguousarray(crop_resize(above, box, height, width)[0, :, :, 0] - 1)
 
