@@ -6,7 +6,7 @@ layer and offset three dense matrix products (output, gradient of the input, of 
 many rows as the offset has pairs. spconv's CPU build returns wrong rows on more than one thread, so
 that it runs on one.
 
-    python benchmarks/minkunet.py SCAN.bin [--voxel 0.1] [--threads 1] [--repeats 3] [--profile]
+    python benchmarks/minkunet.py SCAN.bin [--voxel 0.1] [--threads 2] [--repeats 3] [--profile]
 
 SCAN.bin holds float32 [N, 4]: x, y, z in metres and the reflectance, as KITTI's files do.
 """
@@ -19,13 +19,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeVar
 
-import numba
 import numpy as np
 import torch
 from alternate import alternate
 from spconv_unet import SpconvUNet, shifted
+from threads import on_threads
 from torch import Tensor
 
 from sensorfusion.encoders.minkunet import VARIANTS
@@ -35,8 +34,6 @@ from sensorfusion.geometry.voxels import VoxelGrid, voxelise
 from sensorfusion.ops import SparseTensor, functional
 from sensorfusion.ops.kernel_map import KernelMap
 from sensorfusion.ops.weights import to_layout
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -110,20 +107,6 @@ def products(layers: list[Layer]) -> Callable[[], None]:
     return run
 
 
-def on_threads(threads: int, task: Callable[[], T]) -> Callable[[], T]:
-    """The task on so many threads of torch and of our kernels.
-
-    Both are set each time: where Numba and torch share an OpenMP, either changes the other's.
-    """
-
-    def run() -> T:
-        numba.set_num_threads(threads)
-        torch.set_num_threads(threads)
-        return task()
-
-    return run
-
-
 def difference(ours: Tensor, theirs: Tensor) -> float:
     """Largest difference, relative to the largest value."""
     return float((ours - theirs).abs().max() / theirs.abs().max())
@@ -134,7 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scan")
     parser.add_argument("--voxel", type=float, default=0.1)
-    parser.add_argument("--threads", type=int, default=1, help="of ours and of the products")
+    parser.add_argument("--threads", type=int, default=2, help="of ours and of the products")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--wall", action="store_true", help="elapsed time on one thread, too")
     parser.add_argument("--profile", action="store_true", help="print where our time goes")
@@ -190,7 +173,7 @@ def report(
 ) -> None:
     """Time the tasks in turn and print medians, ratios and rates."""
     clock = time.perf_counter if options.threads > 1 or options.wall else time.process_time
-    times = alternate(tasks, options.repeats, warm_up=1, clock=clock)
+    times = alternate(tasks, options.repeats, warm_up=0, clock=clock)
     mine, peer, dense = times["ours"], times["spconv"], times["products"]
     print(f"{clock.__name__}, {options.threads} threads (spconv: 1)")
     for name, taken in times.items():

@@ -2,8 +2,9 @@
 
 spconv's CPU build returns wrong rows on more than one thread (its scatter has a data race), so
 that at two threads its time is that of a wrong result; at one thread both are checked to agree.
+Each pair of --threads is ours and spconv's.
 
-    python benchmarks/sparse_conv.py [--voxels 40000] [--channels 64] [--threads 1 2] [--repeats 15]
+    python benchmarks/sparse_conv.py [--voxels 40000] [--channels 64] [--threads 2,2 2,1 1,1]
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from alternate import alternate
 from peers import SpconvSubM
 from street import street_voxels
+from threads import on_threads
 from torch import Tensor
 
 from sensorfusion.ops import SparseTensor
@@ -44,12 +46,18 @@ def both(
     return run
 
 
+def pair(text: str) -> tuple[int, int]:
+    """Threads of ours and of spconv, from "2,1"."""
+    mine, peer = map(int, text.split(","))
+    return mine, peer
+
+
 def main() -> None:
     """Run the comparison and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--voxels", type=int, default=40_000)
     parser.add_argument("--channels", type=int, default=64)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=pair, nargs="+", default=[(2, 2), (2, 1), (1, 1)])
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--shuffled", action="store_true", help="voxels in no order")
     options = parser.parse_args()
@@ -75,23 +83,22 @@ def main() -> None:
     def ours(x: Tensor) -> Tensor:
         return convolve(x, weight, kernel_map)
 
-    for threads in options.threads:
-        torch.set_num_threads(threads)
+    for mine, peer in options.threads:
         times = alternate(
             {
-                "ours": forward(ours, features),
-                "spconv": forward(theirs, features),
-                "ours, both": both(ours, features, gradient),
-                "spconv, both": both(theirs, features, gradient),
+                "ours": on_threads(mine, forward(ours, features)),
+                "spconv": on_threads(peer, forward(theirs, features)),
+                "ours, both": on_threads(mine, both(ours, features, gradient)),
+                "spconv, both": on_threads(peer, both(theirs, features, gradient)),
             },
             options.repeats,
         )
         for label, suffix, work in (("forward", "", 1), ("forward+backward", ", both", 3)):
             our_time, their_time = times["ours" + suffix], times["spconv" + suffix]
             print(
-                f"{threads} threads, {label}: ours {our_time:.1f} ms "
+                f"{label}: ours on {mine} threads {our_time:.1f} ms "
                 f"({work * gigaflop / our_time * 1e3:.0f} GFLOP/s), "
-                f"spconv {their_time:.1f} ms, ratio {their_time / our_time:.2f}"
+                f"spconv on {peer} {their_time:.1f} ms, ratio {their_time / our_time:.2f}"
             )
 
 

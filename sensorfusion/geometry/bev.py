@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sensorfusion.compiled import compiled
 from sensorfusion.errors import DataError
+from sensorfusion.geometry.arrays import finite
 
 Array = npt.NDArray[Any]
 Pair = tuple[float, float]
@@ -34,7 +35,8 @@ class BevGrid:
     step: float
 
     def __post_init__(self) -> None:
-        extent = np.subtract(self.high, self.low)
+        pairs = len(self.low) == len(self.high) == 2
+        extent = np.subtract(self.high, self.low) if pairs else np.zeros(2)
         fine = math.isfinite(self.step) and self.step > 0 and np.isfinite(extent).all()
         whole = fine and np.abs(extent / self.step - np.rint(extent / self.step)).max() < 1e-6
         if not whole or (extent <= 0).any() or math.prod(self.shape) >= 2**31:
@@ -101,11 +103,13 @@ def bev_ids_of_raster(
             be moved by half a pixel first.
 
     Raises:
-        DataError: for a transform that is not finite [3, 3] with a last row of 0, 0, 1.
+        DataError: for a transform that is not finite [3, 3] with a last row of 0, 0, 1, or a
+            size below 0.
     """
-    affine = np.asarray(T_ground_raster_33, dtype=np.float64)
-    shaped = affine.shape == (3, 3) and np.isfinite(affine).all()
-    if not shaped or (affine[2] != (0.0, 0.0, 1.0)).any():
+    if height < 0 or width < 0:
+        raise DataError(f"a raster of {height} x {width} pixels", where="bev_ids_of_raster")
+    affine = finite(T_ground_raster_33, "the affine transform of a raster", (3, 3))
+    if (affine[2] != (0.0, 0.0, 1.0)).any():
         raise DataError(
             f"affine transform {affine.tolist()}",
             where="bev_ids_of_raster",

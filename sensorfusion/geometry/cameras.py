@@ -16,9 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.errors import DataError
+from sensorfusion.geometry.arrays import finite
 
 Matrix = npt.NDArray[np.float64]
 COEFFICIENTS = 8
+LARGEST_COEFFICIENT = 1e9  # beyond it, what is computed from them overflows
+LARGEST_SIDE = 2**24  # pixels; float32 holds all whole numbers up to it
 
 
 class Lens(enum.Enum):
@@ -73,16 +76,24 @@ def cameras(
         DataError: for singular or non-finite intrinsics, wrong shapes, or coefficients that do not
             fit the lens.
     """
-    matrices = np.asarray(intrinsics, dtype=np.float64)
-    if matrices.ndim != 3 or matrices.shape[1:] not in ((3, 3), (3, 4)):
-        raise _wrong(f"intrinsics of shape {matrices.shape}", "give [K, 3, 3] or [K, 3, 4]")
+    matrices = np.asarray(intrinsics)
+    shaped = matrices.ndim == 3 and matrices.shape[1:] in ((3, 3), (3, 4))
+    if not shaped or matrices.dtype.kind not in "fiu":
+        raise _wrong(
+            f"intrinsics of shape {matrices.shape} and dtype {matrices.dtype}",
+            "give real numbers [K, 3, 3] or [K, 3, 4]",
+        )
     count = len(matrices)
     padded = np.zeros((count, 3, 4))
     padded[:, :, : matrices.shape[2]] = matrices
     _check_intrinsics(padded)
     shape = np.asarray(sizes)
-    if shape.shape not in ((2,), (count, 2)) or shape.dtype.kind not in "iu" or (shape < 1).any():
-        raise _wrong(f"image sizes {shape.tolist()}", "give whole (width, height) of one or all")
+    whole = shape.shape in ((2,), (count, 2)) and shape.dtype.kind in "iu"
+    if not whole or (shape < 1).any() or (shape > LARGEST_SIDE).any():
+        raise _wrong(
+            f"image sizes {shape.tolist()} of shape {shape.shape} and dtype {shape.dtype}",
+            "give whole (width, height) of one or all",
+        )
     kinds = (lenses,) * count if isinstance(lenses, Lens) else tuple(lenses)
     given = list(distortion) if len(distortion) else [()] * count
     if len(kinds) != count or len(given) != count:
@@ -92,20 +103,28 @@ def cameras(
         )
     coefficients = np.zeros((count, COEFFICIENTS))
     for row, (lens, values) in enumerate(zip(kinds, given, strict=True)):
-        coefficients[row] = _coefficients(lens, np.asarray(values, dtype=np.float64), row)
+        coefficients[row] = _coefficients(lens, np.asarray(values), row)
     reach = [_reach(lens, values) for lens, values in zip(kinds, coefficients, strict=True)]
-    whole = np.broadcast_to(shape, (count, 2)).astype(np.int64)
+    sizes_K2 = np.broadcast_to(shape, (count, 2)).astype(np.int64)
     linear, last = padded[:, :, :3].copy(), padded[:, :, 3:]
     offsets = np.linalg.solve(linear, last)[:, :, 0]
-    return Cameras(linear, offsets, whole, kinds, coefficients, np.array(reach, dtype=np.float64))
+    return Cameras(
+        linear, offsets, sizes_K2, kinds, coefficients, np.array(reach, dtype=np.float64)
+    )
 
 
 def resizing(size: tuple[float, float], new_size: tuple[float, float]) -> Matrix:
     """What resizing an image does to its pixels: u becomes (u + 0.5) s - 0.5. [3, 3].
 
     Multiply intrinsics from the left: `resizing((1600, 900), (800, 450)) @ intrinsics_34`.
+
+    Raises:
+        DataError: unless sizes are two finite numbers above 0 each.
     """
-    scale_u, scale_v = new_size[0] / size[0], new_size[1] / size[1]
+    old, new = (finite(pair, "the size of an image", (2,)) for pair in (size, new_size))
+    if (old <= 0).any() or (new <= 0).any():
+        raise _wrong(f"an image of {size} resized to {new_size}", "give (width, height) above 0")
+    scale_u, scale_v = new / old
     return np.array(
         [
             [scale_u, 0.0, 0.5 * scale_u - 0.5],
@@ -116,12 +135,23 @@ def resizing(size: tuple[float, float], new_size: tuple[float, float]) -> Matrix
 
 
 def cropping(left: float, top: float) -> Matrix:
-    """What cutting off the columns and rows before (left, top) does to pixels: [3, 3]."""
+    """What cutting off the columns and rows before (left, top) does to pixels: [3, 3].
+
+    Raises:
+        DataError: for numbers that are not finite.
+    """
+    left, top = finite((left, top), "the corner of a crop", (2,)).tolist()
     return np.array([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]])
 
 
 def mirroring(width: int) -> Matrix:
-    """What flipping left and right does to pixels, u to width - 1 - u: [3, 3]."""
+    """What flipping left and right does to pixels, u to width - 1 - u: [3, 3].
+
+    Raises:
+        DataError: for a width below 1.
+    """
+    if not 1 <= width <= LARGEST_SIDE:
+        raise _wrong(f"an image of width {width}", "give its width in pixels")
     return np.array([[-1.0, 0.0, width - 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
 
 
@@ -165,9 +195,11 @@ def _check_intrinsics(intrinsics_K34: Matrix) -> None:
 
 def _coefficients(lens: Lens, values: npt.NDArray[Any], row: int) -> Matrix:
     allowed = {Lens.PINHOLE: (0,), Lens.BROWN_CONRADY: (4, 5, 8), Lens.FISHEYE: (4,)}[lens]
-    if values.ndim != 1 or len(values) not in allowed or not np.isfinite(values).all():
+    real = values.ndim == 1 and len(values) in allowed and values.dtype.kind in "fiu"
+    if not real or not (np.abs(values) <= LARGEST_COEFFICIENT).all():  # so that NaN fails too
         raise _wrong(
-            f"{len(values)} coefficients {values.tolist()} for {lens.name} of camera {row}",
+            f"coefficients {values.tolist()} of shape {values.shape} and dtype {values.dtype} "
+            f"for {lens.name} of camera {row}; they must be finite",
             f"give {lens.value or 'none'}",
         )
     return np.pad(values, (0, COEFFICIENTS - len(values)))

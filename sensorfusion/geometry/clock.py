@@ -47,7 +47,7 @@ class Clock:
         if times.dtype == np.float64 and not np.isfinite(times).all():
             raise ClockError(f"a {self.kind.value} clock holds non-finite times")
         if (times[1:] < times[:-1]).any():
-            row = int(np.argmax(np.diff(times) < 0)) + 1
+            row = int(np.argmax(times[1:] < times[:-1])) + 1
             raise ClockError(
                 f"times decrease at row {row}: {times[row - 1]} then {times[row]}",
                 remedy="sort the rows by time, or split the recording where its clock was reset",

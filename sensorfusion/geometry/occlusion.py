@@ -25,6 +25,7 @@ from sensorfusion.geometry.cameras import Cameras
 from sensorfusion.geometry.projection import Pairs
 
 Array = npt.NDArray[Any]
+MOST_CELLS = 2**26  # of one camera
 
 
 @dataclass(frozen=True)
@@ -63,16 +64,25 @@ def hidden(pairs: Pairs, rig: Cameras, buffer: DepthBuffer) -> npt.NDArray[np.bo
         rig: the cameras that they were projected into.
 
     Raises:
-        DataError: for pairs that are not sorted by the cameras of the rig.
+        DataError: for pairs of wrong shapes or dtypes, with a pixel or depth that is not finite,
+            or not sorted by the cameras of the rig; for more cells than memory should hold.
     """
+    _check(pairs)
     first_K = np.searchsorted(pairs.camera_E, np.arange(len(rig) + 1))
     if first_K[0] != 0 or first_K[-1] != len(pairs) or (np.diff(pairs.camera_E) < 0).any():
         raise DataError(
-            f"pairs that are not sorted by {len(rig)} cameras",
+            f"{len(pairs)} pairs that are not sorted by {len(rig)} cameras: some are out of range, "
+            f"cameras from {pairs.camera_E.min()} to {pairs.camera_E.max()}",
             where="hidden",
             remedy="give the pairs as `project_pairs` returns them, with the same cameras",
         )
     cells_K2 = np.ceil(rig.sizes_K2 / buffer.cell).astype(np.int64) + 1
+    if cells_K2.prod(axis=1).max(initial=0) > MOST_CELLS:
+        raise DataError(
+            f"{cells_K2.max(axis=0).tolist()} cells of {buffer.cell} pixels",
+            where="hidden",
+            remedy="choose larger cells",
+        )
     hidden_E = np.empty(len(pairs), dtype=np.bool_)
     uv_E2, depth_E = pairs.uv_E2.astype(np.float32), pairs.depth_E.astype(np.float32)
     settings = (buffer.cell, buffer.reach, buffer.absolute, buffer.relative)
@@ -86,9 +96,9 @@ def hidden_reference(pairs: Pairs, rig: Cameras, buffer: DepthBuffer) -> npt.NDA
     for k, size in enumerate(rig.sizes_K2):
         mine = pairs.camera_E == k
         depth = pairs.depth_E[mine].astype(np.float64)
-        cell = np.floor((pairs.uv_E2[mine].astype(np.float64) + 0.5) / buffer.cell).astype(int)
+        cell = np.floor((pairs.uv_E2[mine].astype(np.float64) + 0.5) / buffer.cell)
         counts = np.ceil(size / buffer.cell).astype(int) + 1
-        cell = np.clip(cell, 0, counts - 1) + buffer.reach
+        cell = np.clip(cell, 0, counts - 1).astype(int) + buffer.reach
         nearest = np.full(counts + 2 * buffer.reach, np.inf)
         np.minimum.at(nearest, (cell[:, 0], cell[:, 1]), depth)
         around = range(-buffer.reach, buffer.reach + 1)
@@ -107,6 +117,21 @@ def hidden_reference(pairs: Pairs, rig: Cameras, buffer: DepthBuffer) -> npt.NDA
             front = np.maximum(front, nearest_of_side)
         hidden_E[mine] = depth > front + buffer.absolute + buffer.relative * front
     return hidden_E
+
+
+def _check(pairs: Pairs) -> None:
+    arrays = (pairs.camera_E, pairs.uv_E2, pairs.depth_E)
+    count = pairs.point_E.shape
+    shaped = [array.shape for array in arrays] == [count, (*count, 2), count]
+    if not shaped or len(count) != 1 or "".join(a.dtype.kind for a in arrays) != "iff":
+        found = ", ".join(f"{array.shape} {array.dtype}" for array in arrays)
+        raise DataError(
+            f"cameras, pixels and depths {found} of {count} pairs",
+            where="hidden",
+            remedy="give the pairs as `project_pairs` returns them",
+        )
+    if not (np.isfinite(pairs.uv_E2).all() and np.isfinite(pairs.depth_E).all()):
+        raise DataError("a pixel or depth that is not finite", where="hidden")
 
 
 @compiled()

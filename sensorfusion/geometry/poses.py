@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.errors import DataError
+from sensorfusion.geometry.arrays import finite
 from sensorfusion.geometry.rotation import (
     rotation_about,
     rotation_from_quaternion,
@@ -21,10 +22,14 @@ LAST_ROW = np.array([0.0, 0.0, 0.0, 1.0])
 
 
 def pose(rotation_33: npt.ArrayLike, translation_3: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Pose:
-    """The transform x -> R x + t: float64 [4, 4]."""
+    """The transform x -> R x + t: float64 [4, 4].
+
+    Raises:
+        DataError: for wrong shapes or dtypes, or numbers that are not finite.
+    """
     transform = np.eye(4)
-    transform[:3, :3] = rotation_33
-    transform[:3, 3] = translation_3
+    transform[:3, :3] = finite(rotation_33, "the rotation of a pose", (3, 3))
+    transform[:3, 3] = finite(translation_3, "the translation of a pose", (3,))
     return transform
 
 
@@ -36,12 +41,28 @@ def pose_from_quaternion(
 
 
 def compose(*poses: npt.NDArray[Any]) -> Pose:
-    """Product of transforms, T_a_b and T_b_c to T_a_c, in float64: [..., 4, 4]."""
-    return reduce(np.matmul, [np.asarray(transform, dtype=np.float64) for transform in poses])
+    """Product of transforms, T_a_b and T_b_c to T_a_c, in float64: [..., 4, 4].
+
+    Raises:
+        DataError: for transforms that are not finite [..., 4, 4], or stacks that do not fit.
+    """
+    if not poses:
+        return np.eye(4)
+    checked = [finite(transform, "compose", (4, 4), stacked=True) for transform in poses]
+    try:
+        return reduce(np.matmul, checked)
+    except ValueError as error:
+        shapes = ", ".join(str(transform.shape) for transform in checked)
+        raise DataError(f"stacks of transforms {shapes}", where="compose") from error
 
 
 def invert(transform: npt.NDArray[Any]) -> Pose:
-    """Inverse of rigid transforms, T_a_b to T_b_a: float64 [..., 4, 4]."""
+    """Inverse of rigid transforms, T_a_b to T_b_a: float64 [..., 4, 4].
+
+    Raises:
+        DataError: for a transform that is not rigid.
+    """
+    require_rigid(transform, "the transform to invert")
     inverse = np.zeros(transform.shape)
     inverse[..., :3, :3] = np.swapaxes(transform[..., :3, :3], -1, -2)
     moved = inverse[..., :3, :3] @ transform[..., :3, 3:].astype(np.float64)
@@ -59,9 +80,9 @@ def require_rigid(transform: npt.NDArray[Any], name: str, tolerance: float = 1e-
     Raises:
         DataError: naming the transform and what is wrong with it.
     """
-    problem = f"shape {transform.shape}, expected (..., 4, 4)"
-    if transform.shape[-2:] == (4, 4):
-        rotation = transform[..., :3, :3]
+    problem = f"shape {transform.shape} of {transform.dtype}, expected real (..., 4, 4)"
+    if transform.shape[-2:] == (4, 4) and transform.dtype.kind in "fiu":
+        rotation = transform[..., :3, :3].astype(np.float64)
         scatter = np.matmul(np.swapaxes(rotation, -1, -2), rotation)
         error = np.abs(scatter - IDENTITY).max(initial=0.0)
         if not error <= tolerance:  # so that NaN fails too
@@ -84,7 +105,14 @@ def interpolate(start: Pose, end: Pose, fraction: float) -> Pose:
 
     Args:
         fraction: 0 gives `start`, 1 gives `end`; values outside extrapolate.
+
+    Raises:
+        DataError: for poses that are not rigid [4, 4], or a fraction that is not finite.
     """
+    for transform, name in ((start, "the first pose"), (end, "the last pose")):
+        require_rigid(finite(transform, name, (4, 4)), name)
+    finite(fraction, "the fraction of the way", ())
+    start, end = start.astype(np.float64), end.astype(np.float64)
     turn = rotation_vector(start[:3, :3].T @ end[:3, :3])
     angle = float(np.linalg.norm(turn))
     rotation = start[:3, :3]

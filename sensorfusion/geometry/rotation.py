@@ -9,20 +9,35 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.errors import DataError
+from sensorfusion.geometry.arrays import finite
 
 
 def rotation_about(axis_3: npt.ArrayLike, radians: float) -> npt.NDArray[np.float64]:
-    """Right-handed rotation about an axis (Rodrigues' formula): float64 [3, 3]."""
-    x, y, z = np.asarray(axis_3, dtype=np.float64) / np.linalg.norm(axis_3)
+    """Right-handed rotation about an axis (Rodrigues' formula): float64 [3, 3].
+
+    Raises:
+        DataError: for an axis without length, or numbers that are not finite.
+    """
+    axis, radians = finite(axis_3, "an axis", (3,)), float(finite(radians, "an angle", ()))
+    largest = np.abs(axis).max()
+    if largest == 0:
+        raise DataError("an axis of length 0", where="rotation_about")
+    axis = axis / largest  # so that no square overflows
+    x, y, z = axis / np.linalg.norm(axis)
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     rotation = np.eye(3) + np.sin(radians) * cross + (1.0 - np.cos(radians)) * (cross @ cross)
     return np.asarray(rotation, dtype=np.float64)
 
 
 def rotation_xyz(degrees_3: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Rx Ry Rz of three angles in degrees (z turns first): float64 [3, 3]."""
+    """Rx Ry Rz of three angles in degrees (z turns first): float64 [3, 3].
+
+    Raises:
+        DataError: unless there are three finite numbers.
+    """
+    angles = finite(degrees_3, "rotation_xyz", (3,))
     (cx, sx), (cy, sy), (cz, sz) = (
-        (math.cos(angle), math.sin(angle)) for angle in (math.radians(d) for d in degrees_3)
+        (math.cos(angle), math.sin(angle)) for angle in (math.radians(d) for d in angles)
     )
     return np.array(
         [
@@ -39,9 +54,9 @@ def rotation_from_quaternion(wxyz_4: npt.ArrayLike) -> npt.NDArray[np.float64]:
     Raises:
         DataError: for a quaternion that is not finite or has no length.
     """
-    wxyz = np.asarray(wxyz_4, dtype=np.float64)
+    wxyz = finite(wxyz_4, "a quaternion", (4,), stacked=True)
     length = np.linalg.norm(wxyz, axis=-1, keepdims=True)
-    if wxyz.shape[-1:] != (4,) or not np.isfinite(length).all() or (length < 1e-9).any():
+    if not np.isfinite(length).all() or (length < 1e-9).any():
         raise DataError(
             f"{wxyz.tolist()} is no rotation",
             where="a quaternion",
@@ -57,7 +72,18 @@ def rotation_from_quaternion(wxyz_4: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def rotation_vector(rotation_33: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Axis times angle (radians, at most pi) of a rotation: float64 [3], zero for no rotation."""
+    """Axis times angle (radians, at most pi) of a rotation: float64 [3], zero for no rotation.
+
+    Raises:
+        DataError: for a matrix that is no rotation.
+    """
+    rotation_33 = finite(rotation_33, "a rotation", (3, 3))
+    error = np.abs(rotation_33.T @ rotation_33 - np.eye(3)).max()
+    if error > 1e-3:
+        raise DataError(
+            f"no rotation: R^T R differs from the identity by {error:.2g}: {rotation_33.tolist()}",
+            where="rotation_vector",
+        )
     skew = rotation_33 - rotation_33.T
     doubled_sine = np.array([skew[2, 1], skew[0, 2], skew[1, 0]])
     angle = math.atan2(float(np.linalg.norm(doubled_sine)), float(np.trace(rotation_33)) - 1.0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.ops.kernel import Kernel
-from sensorfusion.ops.packing import Grid, pack, unpack
+from sensorfusion.ops.packing import INT32, Grid, pack, unpack
 from sensorfusion.ops.sites import Sites, coordinate_bounds
 
 Rule = Literal["floor", "touched"]
@@ -22,7 +23,13 @@ feed nothing (spconv's rule).
 
 
 def coarser_sites(sites: Sites, kernel: Kernel, rule: Rule) -> Sites:
-    """Output sites of a strided layer, in ascending order."""
+    """Output sites of a strided layer, in ascending order.
+
+    Raises:
+        ConfigError: for an unknown rule.
+        DataError: for sites outside int32.
+    """
+    require_rule(rule)
     if rule == "floor":
         shape = sites.spatial_shape and tuple(
             -(-length // s) for length, s in zip(sites.spatial_shape, kernel.stride, strict=True)
@@ -33,6 +40,16 @@ def coarser_sites(sites: Sites, kernel: Kernel, rule: Rule) -> Sites:
         found_MX = _touched(sites, kernel, shape)
     stride = tuple(a * b for a, b in zip(sites.stride, kernel.stride, strict=True))
     return Sites(_distinct(found_MX, sites.batch_size), sites.batch_size, stride, shape)
+
+
+def require_rule(rule: Rule) -> Rule:
+    """The rule, when it is one; else `ConfigError`."""
+    if rule not in get_args(Rule):
+        raise ConfigError(
+            f"no rule of output sites is named {rule!r}",
+            remedy=f"known: {', '.join(get_args(Rule))}",
+        )
+    return rule
 
 
 def touched_shape(shape: tuple[int, ...], kernel: Kernel) -> tuple[int, ...]:
@@ -63,5 +80,10 @@ def _touched(sites: Sites, kernel: Kernel, shape: tuple[int, ...] | None) -> Ten
 
 def _distinct(coordinates_MX: Tensor, batch_size: int) -> Tensor:
     lower, upper = coordinate_bounds(coordinates_MX)
+    if min(lower) < INT32.min or max(upper) > INT32.max:
+        raise DataError(
+            f"output sites from {min(lower)} to {max(upper)} leave int32",
+            where="a strided layer",
+        )
     grid = Grid.around(batch_size, lower, upper, (0,) * len(lower))
     return unpack(torch.unique(pack(coordinates_MX, grid)), grid)

@@ -99,23 +99,23 @@ def convolve(
     bias_O: Tensor | None = None,
     backend: str | None = None,
 ) -> Tensor:
-    """Output features [M, C_out] over a kernel map; autocast applies to features and weight."""
-    volume, channels = kernel_map.kernel.volume, features_NI.shape[1]
-    if weight_KIO.ndim != 3 or weight_KIO.shape[:2] != (volume, channels):
-        raise DataError(
-            f"weight {tuple(weight_KIO.shape)} for {channels} channels and {volume} offsets",
-            where="sparse convolution",
-        )
+    """Output features [M, C_out] over a kernel map; autocast applies to features and weight.
+
+    Raises:
+        DataError: for features, weight or bias that do not fit each other or the map.
+    """
+    _check_shapes(features_NI, weight_KIO, kernel_map, bias_O)
     device = features_NI.device.type
     if torch.is_autocast_enabled(device) and features_NI.dtype != torch.float64:
         dtype = torch.get_autocast_dtype(device)
         features_NI, weight_KIO = features_NI.to(dtype), weight_KIO.to(dtype)
         bias_O = None if bias_O is None else bias_O.to(dtype)
-    if features_NI.dtype != weight_KIO.dtype:
+    types = [tensor.dtype for tensor in (features_NI, weight_KIO, bias_O) if tensor is not None]
+    if len(set(types)) > 1 or not features_NI.is_floating_point():
         raise DataError(
-            f"features of {features_NI.dtype}, weight of {weight_KIO.dtype}",
+            f"features, weight and bias of {', '.join(map(str, types))}",
             where="sparse convolution",
-            remedy="convert one of them, or compute under torch.autocast",
+            remedy="convert them to one floating type, or compute under torch.autocast",
         )
     chosen = backend_for(features_NI.device, backend)
     with torch.autocast(device, enabled=False):
@@ -123,6 +123,28 @@ def convolve(
             features_NI, weight_KIO, kernel_map, chosen
         )
     return out_MO if bias_O is None else out_MO + bias_O
+
+
+def _check_shapes(
+    features_NI: Tensor, weight_KIO: Tensor, kernel_map: KernelMap, bias_O: Tensor | None
+) -> None:
+    volume, rows = kernel_map.kernel.volume, len(kernel_map.inputs)
+    shape, weight = tuple(features_NI.shape), tuple(weight_KIO.shape)
+    channels = shape[-1] if shape else 0
+    fits = len(shape) == 2 and shape[0] == rows and len(weight) == 3
+    if not fits or weight[:2] != (volume, shape[1]):
+        raise DataError(
+            f"weight {weight} and features {shape} for {channels} channels, {rows} sites and "
+            f"{volume} offsets",
+            where="sparse convolution",
+            remedy="give features [N, C_in] and a weight [K, C_in, C_out]",
+        )
+    if bias_O is not None and tuple(bias_O.shape) != weight[2:]:
+        raise DataError(
+            f"bias {tuple(bias_O.shape)} and weight {weight}",
+            where="sparse convolution",
+            remedy="give a bias [C_out]",
+        )
 
 
 class _Convolution(torch.autograd.Function):

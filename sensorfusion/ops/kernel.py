@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,6 +11,7 @@ from itertools import product
 from sensorfusion.errors import ConfigError
 
 LARGEST = 5
+LARGEST_STEP = 2**31 - 1  # of stride, padding and dilation
 
 
 @dataclass(frozen=True)
@@ -44,9 +46,11 @@ class Kernel:
         output cell, as MinkowskiEngine does.
 
         Raises:
-            ConfigError: for a size outside 1 to 5, a stride or dilation below 1, or another
-                number of axes.
+            ConfigError: for a size outside 1 to 5, a stride or dilation outside 1 to 2^31 - 1,
+                a padding outside 0 to 2^31 - 1, or another number of axes.
         """
+        if axes < 1:
+            raise ConfigError(f"a kernel of {axes} axes")
         sizes, strides, dilations = (per_axis(v, axes) for v in (size, stride, dilation))
         centred = tuple((k // 2) * d if k % 2 else 0 for k, d in zip(sizes, dilations, strict=True))
         kernel = cls(
@@ -56,6 +60,8 @@ class Kernel:
             raise ConfigError(f"kernel size {sizes}; sizes from 1 to {LARGEST} are supported")
         if min(strides) < 1 or min(dilations) < 1 or min(kernel.padding) < 0:
             raise ConfigError(f"stride, padding or dilation too small: {kernel}")
+        if max(*strides, *dilations, *kernel.padding) > LARGEST_STEP:
+            raise ConfigError(f"stride, padding or dilation above {LARGEST_STEP}: {kernel}")
         return kernel
 
     @property
@@ -86,7 +92,10 @@ def per_axis(value: int | Sequence[int], axes: int) -> tuple[int, ...]:
     Raises:
         ConfigError: for a sequence of another length.
     """
-    values = (value,) * axes if isinstance(value, int) else tuple(int(v) for v in value)
-    if len(values) != axes:
+    if hasattr(value, "__index__"):
+        values = (operator.index(value),) * axes
+    else:
+        values = tuple(int(v) for v in value)
+    if len(values) != axes or axes < 1:
         raise ConfigError(f"{values} for {axes} axes")
     return values

@@ -8,14 +8,15 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from sensorfusion.ops.downsample import Rule
+from sensorfusion.errors import ConfigError
+from sensorfusion.ops.downsample import Rule, require_rule
 from sensorfusion.ops.functional import (
     Size,
     inverse_convolution,
     sparse_convolution,
     submanifold_convolution,
 )
-from sensorfusion.ops.kernel import per_axis
+from sensorfusion.ops.kernel import Kernel, per_axis
 from sensorfusion.ops.tensor import SparseTensor
 
 
@@ -26,6 +27,9 @@ class _Convolution(nn.Module):
         in_channels, out_channels: channels. kernel_size: 1 to 5, one number or one per axis.
         bias: whether there is a bias, added at every output site. backend: name of the backend;
             chosen by the device when left out.
+
+    Raises:
+        ConfigError: for channels below 1, or a window that `Kernel.of` refuses.
     """
 
     axes: ClassVar[int]
@@ -40,8 +44,12 @@ class _Convolution(nn.Module):
         backend: str | None,
     ) -> None:
         super().__init__()
+        if min(in_channels, out_channels) < 1:
+            raise ConfigError(
+                f"{in_channels} channels to {out_channels}", where=type(self).__name__
+            )
         self.in_channels, self.out_channels = in_channels, out_channels
-        self.kernel_size = per_axis(kernel_size, self.axes)
+        self.kernel_size = Kernel.of(self.axes, kernel_size).size
         self.backend = backend
         volume = math.prod(self.kernel_size)
         self.weight = nn.Parameter(torch.empty(volume, in_channels, out_channels))
@@ -71,7 +79,7 @@ class _SubMConv(_Convolution):
         backend: str | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, bias=bias, backend=backend)
-        self.dilation = per_axis(dilation, self.axes)
+        self.dilation = Kernel.of(self.axes, kernel_size, dilation=dilation).dilation
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         return submanifold_convolution(
@@ -97,7 +105,7 @@ class _Strided(_Convolution):
         backend: str | None = None,
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, bias=bias, backend=backend)
-        self.stride = per_axis(stride, self.axes)
+        self.stride = Kernel.of(self.axes, kernel_size, stride, padding).stride
         self.padding = None if padding is None else per_axis(padding, self.axes)
 
 
@@ -123,7 +131,7 @@ class _SparseConv(_Strided):
             bias=bias,
             backend=backend,
         )
-        self.output_sites = output_sites
+        self.output_sites = require_rule(output_sites)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
         return sparse_convolution(

@@ -98,7 +98,8 @@ def _query(outputs: Sites, kernel: Kernel, grid: Grid) -> Tensor:
     """Keys of output * stride, ascending."""
     centres_MX = outputs.sorted_coordinates
     if set(kernel.stride) != {1}:
-        centres_MX = centres_MX * torch.tensor([1, *kernel.stride], device=outputs.device)
+        # In int64: the cell of a site at the end of int32 may begin before it.
+        centres_MX = centres_MX.long() * torch.tensor([1, *kernel.stride], device=outputs.device)
     return pack(centres_MX, grid)
 
 

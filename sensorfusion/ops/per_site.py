@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.ops.tensor import SparseTensor
+
+NARROW = (torch.float16, torch.bfloat16)  # torch normalises them by wider numbers, too
 
 
 class PerSite(nn.Module):
@@ -46,13 +52,29 @@ class BatchNorm(nn.Module):
 
     Args:
         channels: features per site. eps, momentum: as in `nn.BatchNorm1d`.
+
+    Raises:
+        ConfigError: for channels below 1, or an eps that is not above 0.
+        DataError: from `forward`, for features of other channels, or wider than float32 where
+            the norm's numbers are not.
     """
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1) -> None:
         super().__init__()
+        if channels < 1 or not 0 < eps < math.inf or not math.isfinite(momentum):
+            raise ConfigError(
+                f"channels {channels}, eps {eps}, momentum {momentum}", where="BatchNorm"
+            )
         self.bn = nn.BatchNorm1d(channels, eps=eps, momentum=momentum)
 
     def forward(self, tensor: SparseTensor) -> SparseTensor:
+        mine, given = self.bn.weight.dtype, tensor.features.dtype
+        if tensor.channels != self.bn.num_features or given not in (mine, *NARROW):
+            raise DataError(
+                f"features {tuple(tensor.features.shape)} of {given} for "
+                f"{self.bn.num_features} channels of {mine}",
+                where="BatchNorm",
+            )
         if self.training and len(tensor) < 2:
             return tensor.replace(self._by_running_statistics(tensor.features))
         return tensor.replace(self.bn(tensor.features))

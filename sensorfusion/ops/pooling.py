@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from sensorfusion.errors import ConfigError
 from sensorfusion.ops.downsample import Rule
 from sensorfusion.ops.functional import Size
 from sensorfusion.ops.kernel import Kernel
@@ -48,6 +49,8 @@ def global_pool(tensor: SparseTensor, reduction: Reduction) -> Tensor:
 
 
 def _reduced(rows_PC: Tensor, groups_P: Tensor, groups: int, reduction: Reduction) -> Tensor:
+    if reduction not in get_args(Reduction):
+        raise ConfigError(f"no reduction {reduction!r}", remedy="give max or mean")
     groups_P = groups_P.long()
     if reduction == "max":
         out_GC = rows_PC.new_zeros(groups, rows_PC.shape[1])

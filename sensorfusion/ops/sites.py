@@ -84,9 +84,10 @@ def checked_sites(
             "[N, 3] or [N, 2]",
             where=where,
         )
-    if coordinates_NX.is_floating_point() or coordinates_NX.dtype in (torch.bool, torch.uint64):
+    dtype = coordinates_NX.dtype
+    if dtype.is_floating_point or dtype.is_complex or dtype in (torch.bool, torch.uint64):
         raise DataError(
-            f"dtype {coordinates_NX.dtype}, expected int32",
+            f"dtype {dtype}, expected int32",
             where=where,
             remedy="voxelise metres first: floor(points / voxel_size), then convert to int32",
         )
@@ -97,7 +98,8 @@ def checked_sites(
         raise DataError(f"values from {min(lower)} to {max(upper)} leave int32", where=where)
     batch_size = _checked_batch_size(coordinates_NX[:, 0], batch_size, where)
     shape = None if spatial_shape is None else tuple(spatial_shape)
-    if len(strides) != axes or (shape is not None and len(shape) != axes):
+    sized = shape is None or (len(shape) == axes and min(shape) >= 0)
+    if len(strides) != axes or min(strides) < 1 or not sized:
         raise DataError(f"stride {strides}, shape {shape} for {axes} axes", where=where)
     if shape and len(coordinates_NX) and (min(lower) < 0 or any(map(int.__ge__, upper, shape))):
         raise DataError(f"coordinates from {lower} to {upper} leave {shape}", where=where)

@@ -106,12 +106,23 @@ class SparseTensor:
         """[batch, C, *cells]: zero where there is no site.
 
         Covers the spatial shape, or from the smallest to the largest coordinate without one.
+
+        Raises:
+            DataError: when memory cannot hold it.
         """
         lower, upper = self.sites.bounds
         if self.spatial_shape is not None:
             lower, upper = (0,) * len(lower), tuple(n - 1 for n in self.spatial_shape)
         cells = tuple(b - a + 1 for a, b in zip(lower, upper, strict=True))
-        field = self.features.new_zeros(self.batch_size, *cells, self.channels)
+        try:
+            field = self.features.new_zeros(self.batch_size, *cells, self.channels)
+        except RuntimeError as error:
+            box = " x ".join(map(str, cells))
+            raise DataError(
+                f"coordinates from {lower} to {upper}: no memory for {box} cells",
+                where="SparseTensor.dense",
+                remedy="remove outliers",
+            ) from error
         columns = list(self.coordinates.long().unbind(1))
         shifted = [c - low for c, low in zip(columns[1:], lower, strict=True)]
         return field.index_put((columns[0], *shifted), self.features).movedim(-1, 1)
@@ -130,8 +141,10 @@ def cat(tensors: Sequence[SparseTensor]) -> SparseTensor:
     """Channels of tensors at the same level of the same tensor, side by side.
 
     Raises:
-        DataError: when the tensors are not at the same sites.
+        DataError: when the tensors are not at the same sites, or there is none.
     """
+    if not tensors:
+        raise DataError("no tensor to join", where="cat")
     first = tensors[0]
     for other in tensors[1:]:
         if other.levels is not first.levels or other.path != first.path:

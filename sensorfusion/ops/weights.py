@@ -19,11 +19,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
-from sensorfusion.errors import CheckpointError
+from sensorfusion.errors import CheckpointError, ConfigError
 
 Layout = Literal["minkowski", "torchsparse", "spconv1", "spconv2", "dense"]
 
@@ -36,7 +36,9 @@ def from_layout(weight: Tensor, layout: Layout, kernel_size: Sequence[int]) -> T
 
     Raises:
         CheckpointError: when the shape is not of this layout and size.
+        ConfigError: for an unknown layout.
     """
+    _require_layout(layout)
     axes, volume, shape = len(kernel_size), math.prod(kernel_size), tuple(weight.shape)
     if layout in ("minkowski", "torchsparse"):
         if volume == 1 and weight.ndim == 2:
@@ -64,6 +66,7 @@ def to_layout(weight_KIO: Tensor, layout: Layout, kernel_size: Sequence[int]) ->
 
     K = 1 of MinkowskiEngine and torchsparse becomes [C_in, C_out], as their layers have it.
     """
+    _require_layout(layout)
     shape = tuple(weight_KIO.shape)
     volume = math.prod(kernel_size)
     _require(len(shape) == 3 and shape[0] == volume, shape, "ours", kernel_size)
@@ -79,6 +82,13 @@ def to_layout(weight_KIO: Tensor, layout: Layout, kernel_size: Sequence[int]) ->
     elif layout == "dense":
         weight = weight.movedim((-1, -2), (0, 1))
     return weight.contiguous()
+
+
+def _require_layout(layout: Layout) -> None:
+    if layout not in get_args(Layout):
+        raise ConfigError(
+            f"no layout is named {layout!r}", remedy=f"known: {', '.join(get_args(Layout))}"
+        )
 
 
 def _first_axis_fastest(layout: Layout, volume: int) -> bool:

@@ -9,6 +9,7 @@ Shape letters: H rows, W columns of the image, h and w of its reduced copy, K ce
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from sensorfusion.errors import DataError
 if TYPE_CHECKING:
     from sensorfusion.sample import Array
 
+LARGEST = 1e9  # weight and reach
 _FAR = np.float32(np.inf)
 
 
@@ -37,13 +39,17 @@ def assign(
         pixels, float32 [K, 5]; a centre without pixels stays where it was.
 
     Raises:
-        DataError: when shapes or labels do not fit.
+        DataError: when shapes, dtypes or labels do not fit, or numbers are not finite.
     """
     lab_3HW, centres_K5 = _checked(lab_3HW, (3, *np.shape(labels_HW)), centres_K5, labels_HW)
+    _require_finite(weight=weight, reach=reach)
     labels_HW = np.array(labels_HW, np.int32, order="C")
     sums_K6 = np.zeros((len(centres_K5), 6))
     _assign(lab_3HW, centres_K5, labels_HW, np.float32(weight), np.float32(reach), sums_K6)
-    return labels_HW, _means(sums_K6[:, :5], sums_K6[:, 5], centres_K5)
+    means_K5 = _means(sums_K6[:, :5], sums_K6[:, 5], centres_K5)
+    if not np.isfinite(means_K5).all():  # every pixel is part of a mean
+        raise DataError("a colour that is not finite, or too far from 0", where="assign")
+    return labels_HW, means_K5
 
 
 def assign_reference(
@@ -80,10 +86,14 @@ def sharpen(labels_hw: Array, lab_HW3: Array, centres_K5: Array, *, weight: floa
         Labels int32 [H, W]; the lower one of two at the same distance.
 
     Raises:
-        DataError: when shapes or labels do not fit.
+        DataError: when shapes, dtypes or labels do not fit, or numbers are not finite.
     """
-    height, width = np.shape(lab_HW3)[:2]
+    height, width, *_ = *np.shape(lab_HW3), 0, 0
+    if np.ndim(labels_hw) != 2 or 0 in (*np.shape(labels_hw), height, width):
+        found = f"labels {np.shape(labels_hw)} and colours {np.shape(lab_HW3)}"
+        raise DataError(f"{found}, expected pixels [h, w] and [H, W, 3]", where="sharpen")
     lab_HW3, centres_K5 = _checked(lab_HW3, (height, width, 3), centres_K5, labels_hw)
+    _require_finite(weight=weight, colours=float(lab_HW3.sum()))
     labels_hw = np.ascontiguousarray(labels_hw, np.int32)
     found_HW = np.empty((height, width), np.int32)
     rows, columns = (_borders(n, m) for n, m in zip(found_HW.shape, labels_hw.shape, strict=True))
@@ -117,14 +127,27 @@ def sharpen_reference(
 def _checked(
     lab: Array, shape: tuple[int, ...], centres_K5: Array, labels: Array
 ) -> tuple[Array, Array]:
-    if np.shape(lab) != shape or centres_K5.ndim != 2 or centres_K5.shape[1] != 5:
-        found = f"colours {np.shape(lab)} and centres {centres_K5.shape}"
-        raise DataError(f"{found} for labels {labels.shape}")
+    fits = lab.shape == shape and centres_K5.ndim == 2 and centres_K5.shape[1] == 5
+    types = "".join(array.dtype.kind for array in (lab, centres_K5, labels))
+    if not fits or types not in ("ffi", "ffu"):
+        arrays = {"colours": lab, "centres": centres_K5, "labels": labels}
+        found = ", ".join(f"{name} {a.shape} {a.dtype}" for name, a in arrays.items())
+        raise DataError(found, where="clusters", remedy="give floating, floating and integer ones")
+    if not np.isfinite(centres_K5).all():
+        raise DataError("centres that are not finite", where="clusters")
     if labels.size and not 0 <= labels.min() <= labels.max() < len(centres_K5):
         raise DataError(
             f"labels from {labels.min()} to {labels.max()} for {len(centres_K5)} centres"
         )
     return np.ascontiguousarray(lab, np.float32), np.ascontiguousarray(centres_K5, np.float32)
+
+
+def _require_finite(**numbers: float) -> None:
+    for name, number in numbers.items():
+        if not math.isfinite(number) or (name != "colours" and not 0 <= number < LARGEST):
+            raise DataError(
+                f"{name} = {number} is not finite, below 0 or too large", where="clusters"
+            )
 
 
 def _means(sums_K5: Array, count_K: Array, otherwise_K5: Array) -> Array:

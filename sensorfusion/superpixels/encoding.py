@@ -28,8 +28,10 @@ def encode(labels_HW: Array, note: str) -> bytes:
     """A PNG of 8 bits for ids up to 254, else 16; the largest number stands for -1.
 
     Raises:
-        DataError: when labels are no table of integers from -1 to 65534.
+        DataError: when labels are no table of integers from -1 to 65534, or the note is not ASCII.
     """
+    if not note.isascii():
+        raise DataError(f"a note that is not ASCII: {note!r}", where="encode")
     if labels_HW.ndim != 2 or labels_HW.dtype.kind not in "iu" or labels_HW.size == 0:
         raise DataError(f"labels are {labels_HW.dtype} {labels_HW.shape}, expected integers [H, W]")
     largest = int(labels_HW.max())

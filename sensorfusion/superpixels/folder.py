@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -116,6 +117,8 @@ class SuperpixelFolder:
             theirs, wanted = found.partition("-")[0], key.partition("-")[0]
             what = "the image has changed since" if theirs == wanted else "made with other settings"
             raise DataError(what, where=str(file), remedy=_AGAIN)
+        if not segments.isdecimal():
+            raise DataError(f"no number of segments: {note!r}", where=str(file), remedy=_AGAIN)
         return Entry(image, key, height, width, int(segments))
 
     def save(self, image: str, key: str, labels_HW: Array) -> Entry:
@@ -134,12 +137,13 @@ class SuperpixelFolder:
         """Entries by the names of their images; lines that cannot be read are left out."""
         path = self.path / MANIFEST
         entries = {}
-        for line in path.read_text("utf-8").splitlines() if path.exists() else ():
+        for line in path.read_bytes().splitlines() if path.exists() else ():
             try:
                 entry = Entry(**json.loads(line))
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 continue
-            entries[entry.image] = entry
+            if _is_sound(entry):
+                entries[entry.image] = entry
         return entries
 
     def write_manifest(self, entries: Mapping[str, Entry]) -> None:
@@ -153,7 +157,7 @@ class SuperpixelFolder:
         Raises:
             DataError: naming the first ones that have none.
         """
-        missing = [image for image in images if not self.file(image).is_file()]
+        missing = [image for image in images if not os.path.isfile(self.file(image))]
         if missing:
             more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
             raise DataError(
@@ -163,13 +167,18 @@ class SuperpixelFolder:
             )
 
 
+def _is_sound(entry: Entry) -> bool:
+    texts, numbers = (entry.image, entry.key), (entry.height, entry.width, entry.segments)
+    return all(isinstance(t, str) for t in texts) and all(isinstance(n, int) for n in numbers)
+
+
 def open_or_create(path: Path, method: Method) -> SuperpixelFolder:
     """The folder to which a method's results go.
 
     Raises:
         ConfigError: when it holds those of other settings, or cannot be written.
     """
-    if not (path / HEADER).exists():
+    if not os.path.exists(path / HEADER):
         header = {"format": FORMAT, **recipe_of(method)}
         write_file(path / HEADER, (json.dumps(header, indent=2) + "\n").encode())
     return SuperpixelFolder(path, method)
@@ -189,7 +198,7 @@ def read_header(path: Path) -> dict[str, Any]:
         if header.pop("format") != FORMAT:
             raise ValueError(f"its format is not {FORMAT}")
         return dict(header)
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise DataError(
             f"not the header of superpixels: {error}",
             where=str(where),
@@ -230,7 +239,7 @@ def write_file(path: Path, data: bytes) -> None:
     """
     try:
         write_whole(path, data, path.with_name(f".{path.name}.partial"))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             f"cannot write: {error}",
             where=str(path),

@@ -71,14 +71,14 @@ def list_items(
 def _pairs(source: str) -> tuple[list[tuple[Path, Path | None]], Path]:
     """Absolute paths of images, with their masks where a list names them; and the root."""
     path = Path(source)
-    if path.is_dir():
+    if os.path.isdir(path):
         found = (p for p in path.rglob("*") if p.suffix.lower() in IMAGES and p.is_file())
         return [(_absolute(p), None) for p in found], path
-    if path.is_file() and path.suffix.lower() not in IMAGES:
+    if os.path.isfile(path) and path.suffix.lower() not in IMAGES:
         return list(_lines(path)), path.parent
     fixed = source[: source.find("*")] if "*" in source else source
     matched = (Path(p) for p in glob.glob(source, recursive=True))
-    return [(_absolute(p), None) for p in matched if p.is_file()], Path(f"{fixed}_").parent
+    return [(_absolute(p), None) for p in matched if os.path.isfile(p)], Path(f"{fixed}_").parent
 
 
 def _lines(path: Path) -> Iterator[tuple[Path, Path | None]]:

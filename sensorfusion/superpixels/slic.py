@@ -44,7 +44,13 @@ class _Settings(abc.ABC):
     iterations: int = 10
 
     def __post_init__(self) -> None:
-        _require_settings(self, segments=1, compactness=1e-6, sigma=0, iterations=1)
+        _require_settings(
+            self,
+            segments=(1, 2**31),
+            compactness=(1e-6, 1e6),
+            sigma=(0, 1e3),
+            iterations=(1, 2**31),
+        )
 
     @abc.abstractmethod
     def segment(self, pixels_HW3: Array) -> Array:
@@ -112,7 +118,7 @@ class Slic(_Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _require_settings(self, smallest=0, reduction=1)
+        _require_settings(self, smallest=(0, 1e6), reduction=(1, 2**31))
 
     def segment(self, pixels_HW3: Array) -> Array:
         """Labels int32 [H, W], 0 to S - 1, of colours uint8 [H, W, 3]; each segment connected.
@@ -196,12 +202,12 @@ def _resized(image_HWC: Array, height: int, width: int) -> Array:
     return np.asarray(cv2.resize(image_HWC, (width, height), interpolation=method))
 
 
-def _require_settings(method: object, **least: float) -> None:
-    for name, lowest in least.items():
+def _require_settings(method: object, **limits: tuple[float, float]) -> None:
+    for name, (lowest, highest) in limits.items():
         value = getattr(method, name)
-        if not lowest <= value < float("inf"):
+        if not lowest <= value <= highest:  # so that NaN fails too
             raise ConfigError(
-                f"{name} = {value!r} is below {lowest} or not finite",
+                f"{name} = {value!r} is not in [{lowest}, {highest}]",
                 where=f"method {getattr(method, 'name', '')}",
             )
 

@@ -29,7 +29,8 @@ def backend_for(device: torch.device, name: str | None = None) -> Backend:
         ConfigError: for an unknown name, or one that cannot compute on the device.
         MissingDependencyError: when what it needs is not there.
     """
-    name = name or os.environ.get(VARIABLE) or default_name(device)
+    if name is None:
+        name = os.environ.get(VARIABLE) or default_name(device)
     if name == "cpu" and device.type == "cpu":
         return Cpu()
     if name == "spconv" and device.type == "cuda":
