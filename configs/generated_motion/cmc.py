@@ -7,6 +7,8 @@ from sensorfusion.datasets.generated_motion import GeneratedMotion
 with read_base():
     from ..utd_mhad.cmc import *
 
-data["train"]["dataset"] = dict(type=GeneratedMotion, length=512, subjects=(1, 3, 5))
+_clips = dict(type=GeneratedMotion, length=512, subjects=(1, 3, 5))
+data.train.dataset = _clips
+evaluation.data.dataset = _clips
 loader.update(batch_size=32)
 train.update(epochs=12)

@@ -19,9 +19,28 @@ from sensorfusion.errors import CheckpointError
 _REDRAW = 0.1  # seconds between redrawings of the live line
 _SMOOTHING = 0.9  # of the times of steps
 
+# Name in `metrics.jsonl` -> in TensorBoard, where the part before "/" is a section of the page.
+_TAGS = {
+    "loss": "loss/total",
+    "rate": "optimizer/learning_rate",
+    "gradient_norm": "optimizer/gradient_norm",
+    "updated": "optimizer/updated",
+    "samples_per_second": "speed/samples_per_second",
+    "seconds": "speed/seconds_per_step",
+    "waiting": "speed/waiting_for_data",
+    "memory_mib": "system/memory_mib",
+    "skipped": "system/skipped_samples",
+}
+
 
 class Progress(Hook):  # type: ignore[misc]
     """Writes `metrics.jsonl` and `tensorboard/` at every step, and lines for the reader.
+
+    Both count steps from 1. Per step: `loss` and its weighted parts `loss/<term>.<name>`; learning
+    rate, norm of the gradient before clipping, whether weights were updated (0: float16
+    overflowed); samples per second and the share of the time spent waiting for data, both
+    smoothed; the seconds of this step; the most memory used so far in MiB; corrupt samples
+    skipped so far.
 
     Only rank 0 speaks. After a resume, lines of steps that are done again are dropped first.
 
@@ -88,7 +107,7 @@ class Progress(Hook):  # type: ignore[misc]
             self.metrics.write(json.dumps({"step": step, "epoch": epoch, **values}) + "\n")
             self.metrics.flush()
             for name, value in values.items():
-                self.board.add_scalar(name, value, step)
+                self.board.add_scalar(_TAGS.get(name, name), value, step)
         except OSError as error:
             raise CheckpointError(
                 f"cannot write: {error}",

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -149,21 +150,30 @@ class Report:
         return table
 
     def confusions(self) -> dict[tuple[str, str, str], Confusion]:
-        """(split family, protocol, method) -> confusion over all seeds and folds."""
-        pairs: dict[tuple[str, str, str], list[tuple[int, int]]] = {}
-        names: dict[tuple[str, str, str], Sequence[str]] = {}
+        """(split family, protocol, method) -> confusion over all seeds and folds.
+
+        A method with several recipes or settings, as floors of a table have, is one key each:
+        the method's name then ends with the beginning of their hash.
+        """
+        pairs: dict[tuple[str, str, str, str], list[tuple[int, int]]] = {}
+        names: dict[tuple[str, str, str, str], Sequence[str]] = {}
         for entry in self.entries():
+            recipe = digest([entry.recipe_hash or entry.config_hash, entry.settings])[:8]
             for score in entry.scores:
-                key = (entry.split["family"], score.protocol, entry.method)
+                key = (entry.split["family"], score.protocol, entry.method, recipe)
                 clips = score.clips
                 pairs.setdefault(key, []).extend(
                     zip(clips.get("label", ()), clips.get("prediction", ()), strict=True)
                 )
                 names[key] = entry.class_names
+        recipes = Counter(key[:3] for key, found in pairs.items() if found)
         return {
-            key: Confusion.of(true, predicted, names[key] or None)
+            (family, protocol, method if recipes[key[:3]] == 1 else f"{method} {recipe}"): (
+                Confusion.of(true, predicted, names[key] or None)
+            )
             for key, found in pairs.items()
             if found
+            for family, protocol, method, recipe in [key]
             for true, predicted in [torch.tensor(found).T.contiguous()]
         }
 

@@ -35,7 +35,7 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).remov
 
 
 def test_discovery() -> None:
-    assert len(ENCODERS) >= 8
+    assert len(ENCODERS) >= 9
     assert {*CLIP_ENCODERS, *POINT_ENCODERS} == {*ENCODERS}
     assert len(FUSIONS) >= 2
 

@@ -75,13 +75,16 @@ def _free_port():
         return probe.getsockname()[1]
 
 
-def on_ranks(function, ranks, folder):
-    """`function(rank) -> {name: tensor}` in gloo processes; what each rank returned."""
+def on_ranks(function, ranks, folder, launched=True):
+    """`function(rank) -> {name: tensor}` in gloo processes; what each rank returned.
+
+    With `launched=False` the function joins the other ranks itself.
+    """
     os.makedirs(folder, exist_ok=True)
     context = multiprocessing.get_context("fork")
     port = _free_port()
     children = [
-        context.Process(target=_on_rank, args=(function, rank, ranks, port, folder))
+        context.Process(target=_on_rank, args=(function, rank, ranks, port, folder, launched))
         for rank in range(ranks)
     ]
     for child in children:
@@ -94,12 +97,12 @@ def on_ranks(function, ranks, folder):
     return [load_file(os.path.join(folder, f"{rank}.safetensors")) for rank in range(ranks)]
 
 
-def _on_rank(function, rank, ranks, port, folder):
+def _on_rank(function, rank, ranks, port, folder, launched):
     code = 1
     try:
         torch.set_num_threads(1)
         _set_environment(rank, ranks, port)
-        with joined("pytorch"):
+        with joined("pytorch" if launched else "none"):
             save_file(function(rank), os.path.join(folder, f"{rank}.safetensors"))
         code = 0
     except BaseException:

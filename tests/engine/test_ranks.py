@@ -1,5 +1,7 @@
 """Gradients are summed over ranks; messages arrive; differing state is found."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
@@ -77,6 +79,24 @@ def test_a_launcher_without_its_variables(monkeypatch):
     monkeypatch.delenv("LOCAL_RANK", raising=False)
     with pytest.raises(ConfigError, match="LOCAL_RANK"), distributed.joined("pytorch"):
         pass
+
+
+def _slurm(rank):
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR"):
+        os.environ.pop(name, None)
+    os.environ |= {
+        "SLURM_PROCID": str(rank),
+        "SLURM_NTASKS": "2",
+        "SLURM_LOCALID": str(rank),
+        "SLURM_LAUNCH_NODE_IPADDR": "127.0.0.1",
+    }
+    with distributed.joined("slurm"):
+        return {"rows": distributed.gather(torch.tensor([distributed.rank(), 7]))}
+
+
+def test_slurm_starts_ranks_by_its_own_variables(tmp_path):
+    for found in processes.on_ranks(_slurm, 2, tmp_path, launched=False):
+        assert found["rows"].tolist() == [[0, 7], [1, 7]]
 
 
 def test_terms_keep_state_that_ranks_share():

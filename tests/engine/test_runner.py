@@ -13,6 +13,7 @@ import pytest
 import torch
 from mmengine.hooks import Hook
 from safetensors.torch import save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from sensorfusion.checkpoint import read_folder
 from sensorfusion.ending import EXIT_ERROR
@@ -58,6 +59,45 @@ def test_what_a_run_writes(finished):
     assert provenance["versions"]["torch"] == torch.__version__
     assert set(provenance["git"]) == {"commit", "changed"}
     assert "step 12/12" in (finished / "log.txt").read_text()
+
+
+TAGS = {
+    "loss/total": "loss",
+    "loss/pair.contrast": "loss/pair.contrast",
+    "loss/wide.spread": "loss/wide.spread",
+    "optimizer/learning_rate": "rate",
+    "optimizer/gradient_norm": "gradient_norm",
+    "optimizer/updated": "updated",
+    "speed/samples_per_second": "samples_per_second",
+    "speed/seconds_per_step": "seconds",
+    "speed/waiting_for_data": "waiting",
+    "system/memory_mib": "memory_mib",
+    "system/skipped_samples": "skipped",
+}
+
+
+def board(work_dir):
+    """Tag -> [(step, value), ...], as TensorBoard's page shows them."""
+    read = EventAccumulator(str(work_dir / "tensorboard"), size_guidance={"scalars": 0})
+    read.Reload()
+    tags = read.Tags()["scalars"]
+    return {tag: [(e.step, e.value) for e in read.Scalars(tag)] for tag in tags}
+
+
+def test_tensorboard_shows_every_metric_in_sections(finished):
+    shown, lines = board(finished), metrics(finished)
+    assert set(shown) == set(TAGS)
+    assert set(TAGS.values()) | {"step", "epoch"} == set(lines[0])
+    for tag, name in TAGS.items():
+        assert shown[tag] == [(line["step"], pytest.approx(line[name])) for line in lines]
+
+
+def test_tensorboard_after_a_kill_shows_each_step_once(tmp_path):
+    config = toy.config(hooks=[{"type": toy.Trace, "signals": [(7, "SIGKILL")]}])
+    assert processes.run(tmp_path, config) == [-signal.SIGKILL]
+    assert processes.run(tmp_path, config) == [0]
+    steps = [step for step, _ in board(tmp_path)["loss/total"]]
+    assert steps == list(range(1, 13))
 
 
 def test_a_checkpoint_holds_everything(finished):

@@ -166,6 +166,18 @@ def test_confusions_gather_seeds_and_folds(tmp_path):
     assert "| class | precision" in image.with_suffix(".md").read_text()
 
 
+def test_recipes_of_one_name_have_confusions_of_their_own(tmp_path):
+    """Floors of a table: each recipe has its own random encoder."""
+    report, _, _ = run(tmp_path, [Counting()])
+    for entry in report.entries():
+        report.add(dataclasses.replace(entry, config_hash="other", recipe_hash="other"))
+    found = report.confusions()
+    assert len(found) == len(rows(report.entries())) == 2
+    assert {key[2].split()[0] for key in found} == {"ours"}
+    assert {int(confusion.counts.sum()) for confusion in found.values()} == {24}
+    assert len(report.draw_confusions()) == len(set(report.draw_confusions())) == 2
+
+
 def test_confusions_name_their_classes(tmp_path):
     report, _, _ = run(tmp_path, [Counting()])
     for entry in report.entries():

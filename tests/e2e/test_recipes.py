@@ -1,0 +1,96 @@
+"""Every recipe of the repository, from generated clips to encoders that accept readings."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sensorfusion.datasets.generated_motion import GeneratedMotion
+from sensorfusion.datasets.utd_mhad import UtdMhad
+from sensorfusion.engine.command import main as pretrain_command
+from sensorfusion.engine.recipe import read_recipe
+from sensorfusion.engine.runner import pretrain
+from sensorfusion.evaluation.command import main as evaluate_command
+from sensorfusion.evaluation.run_folder import RunFolder
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+RECIPES = sorted(
+    str(file.relative_to(CONFIGS))
+    for file in CONFIGS.rglob("*.py")
+    if file.stem != "base" and not file.stem.startswith("table")
+)
+KNOWN_RECIPES = 13
+CLIPS, BATCH = 16, 3
+
+
+def generated(node):
+    """The config's tree with a few generated clips in place of recordings."""
+    if isinstance(node, dict) and node.get("type") in (UtdMhad, GeneratedMotion):
+        kept = {key: node[key] for key in ("subjects", "sensors") if key in node}
+        return {"type": GeneratedMotion, "length": CLIPS, **kept}
+    if isinstance(node, dict):
+        return {key: generated(value) for key, value in node.items()}
+    return [generated(value) for value in node] if isinstance(node, list) else node
+
+
+def run(recipe, work_dir, teachers=None):
+    config = generated(read_recipe(CONFIGS / recipe))
+    for name, teacher in (config["model"].get("teachers") or {}).items():
+        teacher["path"] = str(teachers / name)
+    config["loader"]["batch_size"] = BATCH
+    config["train"]["epochs"] = 1
+    assert pretrain(config, work_dir) == 0
+    return config
+
+
+@pytest.fixture(scope="module")
+def teachers(tmp_path_factory):
+    """A folder of encoders `imu` and `skeleton`, pretrained on their own."""
+    folder = tmp_path_factory.mktemp("teachers")
+    for sensor in ("imu", "skeleton"):
+        run(f"utd_mhad/simclr_{sensor}.py", folder / "runs" / sensor)
+        (folder / "runs" / sensor / "encoders" / sensor).rename(folder / sensor)
+    return folder
+
+
+def test_all_recipes_are_found():
+    assert len(RECIPES) >= KNOWN_RECIPES, RECIPES
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_runs_and_its_encoders_know_its_readings(recipe, tmp_path, teachers):
+    config = run(recipe, tmp_path, teachers)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert len(lines) >= 1
+    assert all(math.isfinite(line["loss"]) and line["loss"] > 0 for line in lines)
+    assert all(line["gradient_norm"] > 0 for line in lines)
+    opened = RunFolder.open(tmp_path)
+    written = {path.name for path in (tmp_path / "encoders").iterdir()}
+    assert written == {*config["model"]["encoders"], *(config["model"].get("teachers") or ())}
+    encoders, source = opened.load(), opened.source()
+    sample = source.data((1, 3, 5))[0]  # as the probes see it, plain and augmented
+    for shown in (sample, source.augment(sample, np.random.default_rng(0))):
+        readings = shown.frames[0].readings
+        assert readings.keys() == encoders.keys()
+        for name, reading in readings.items():
+            tokens = encoders[name](reading).tokens
+            assert tokens.shape == (1, encoders[name].encoder.width)
+            assert torch.isfinite(tokens).all()
+
+
+def test_the_main_job_needs_no_recordings(tmp_path, monkeypatch, capsys):
+    """`./quickstart` of a stranger: pretraining and evaluation without any file of data."""
+    monkeypatch.setenv("SENSORFUSION_DATA", str(tmp_path / "nowhere"))
+    recipe, run_dir = str(CONFIGS / "generated_motion" / "cmc.py"), str(tmp_path / "run")
+    clips = (f"{part}.dataset.length=64" for part in ("data.train", "evaluation.data"))
+    few = ["train.epochs=1", "evaluation.settings.copies=1", *clips]
+    assert pretrain_command([recipe, "--work-dir", run_dir, "--cfg-options", *few]) == 0
+    protocols = ["--protocol", "knn", "retrieval", "--floors", "random", "raw"]
+    place = ["--split", "1,3,5/7", "--out", str(tmp_path / "out")]
+    assert evaluate_command([f"cmc={run_dir}", *protocols, *place]) == 0
+    assert "| cmc |" in capsys.readouterr().out
