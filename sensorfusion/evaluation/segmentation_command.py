@@ -15,8 +15,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 
-from sensorfusion.ending import exit_code
 from sensorfusion.encoders.encoder import Encoder
+from sensorfusion.ending import exit_code
 from sensorfusion.errors import ConfigError
 from sensorfusion.evaluation.embed import Dataset
 from sensorfusion.evaluation.evaluate import versions
@@ -116,16 +116,15 @@ def wanted_of(options: argparse.Namespace, task: Task, command: str) -> Iterator
     for seed in options.seeds:
         for protocol in options.protocol:
             for start in options.start:
+                trained = start == PRETRAINED
                 yield Wanted(
                     start=start,
                     protocol=protocol,
                     fraction=options.fraction if protocol == "finetune" else 1.0,
                     seed=seed,
                     settings=asdict(task.linear if protocol == "linear" else task.finetune),
-                    config_hash=task.run.config_hash
-                    if start == PRETRAINED
-                    else task.run.floor_hash,
-                    checkpoint_hash=task.run.checkpoint_hash if start == PRETRAINED else "",
+                    config_hash=task.run.config_hash if trained else task.run.floor_hash,
+                    checkpoint_hash=task.run.checkpoint_hash if trained else "",
                     command=command,
                 )
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sensorfusion.errors import DataError
 from sensorfusion.evaluation.report import digest
-from sensorfusion.files import write_whole
+from sensorfusion.evaluation.report import write as write_text
 
 FORMAT = 1
 PRETRAINED, RANDOM = "pretrained", "random"
@@ -81,8 +81,8 @@ def read(path: Path) -> list[Measurement]:
 def write(path: Path, measurements: Sequence[Measurement]) -> None:
     """Write JSON and, beside it, the table as Markdown; each whole or not at all."""
     document = {"format": FORMAT, "measurements": [asdict(each) for each in measurements]}
-    write_whole(path, (json.dumps(document, indent=1, allow_nan=False) + "\n").encode())
-    write_whole(path.with_suffix(".md"), table(measurements).encode())
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(path.with_suffix(".md"), table(measurements))
 
 
 def table(measurements: Sequence[Measurement]) -> str:
