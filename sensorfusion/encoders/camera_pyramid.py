@@ -23,12 +23,12 @@ class CameraPyramid(Encoder):
     """Residual levels at strides 4, 8, 16, ..., joined from the coarsest to the finest.
 
     He et al. 2016, "Deep residual learning", basic blocks; Lin et al. 2017, "Feature pyramid
-    networks", equation-free: each level is projected to one width, the coarser one is added
+    networks": each level is projected to one width, the coarser one is added
     bilinearly. The stem is linear on patches of 4 x 4 pixels (Liu et al. 2022, "A ConvNet for
     the 2020s"). Pixels are normalised by the mean and deviation of ImageNet's sRGB values.
 
     Args:
-        size: (H, W) of the images, multiples of 4.
+        units: the units that readings may have. size: (H, W) of the images, multiples of 4.
         channels: of the levels; each after the first halves height and width.
         blocks: residual blocks of every level.
         width: D of the tokens.
@@ -39,11 +39,11 @@ class CameraPyramid(Encoder):
     """
 
     reading = CameraImage
-    units = (SRGB,)
 
     def __init__(
         self,
         *,
+        units: Sequence[str] = (SRGB,),
         size: Sequence[int],
         channels: Sequence[int] = (32, 64, 128),
         blocks: int = 1,
@@ -51,6 +51,7 @@ class CameraPyramid(Encoder):
         norm: NormKind = "batch",
     ) -> None:
         super().__init__()
+        self.units = tuple(units)
         self.size, self.channels, self.blocks = tuple(size), tuple(channels), blocks
         self.width, self.norm = width, norm
         if any(edge % PATCH for edge in size):
@@ -107,7 +108,7 @@ class CameraPyramid(Encoder):
         return (unit - mean) / deviation
 
     def _pyramid(self, image_P3HW: Tensor) -> Tensor:
-        level = relu(self.stem_norm(self.stem(image_P3HW.contiguous(memory_format=_LAST))))
+        level = relu(self.stem_norm(self.stem(image_P3HW)))
         found = []
         for blocks, across in zip(self.levels, self.across, strict=True):
             level = blocks(level)
@@ -117,9 +118,6 @@ class CameraPyramid(Encoder):
             finer = found.pop()
             joined = finer + interpolate(joined, finer.shape[2:], mode="bilinear")
         return joined
-
-
-_LAST = torch.channels_last
 
 
 class _Block(nn.Module):
