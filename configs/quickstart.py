@@ -87,4 +87,6 @@ evaluation = dict(
     train=dict(type=Cached, dataset=dict(**_labelled, scenes=_train_scenes)),
     test=dict(type=Cached, dataset=dict(**_labelled, scenes=_test_scenes)),
     augment=_turned,
+    linear=dict(points=4096, iterations=100),
+    finetune=dict(steps=100),
 )

@@ -22,6 +22,7 @@ from sensorfusion.evaluation.embed import Dataset
 from sensorfusion.evaluation.evaluate import versions
 from sensorfusion.evaluation.finetune import Augment, FinetuneSettings, finetune, subset
 from sensorfusion.evaluation.records import built
+from sensorfusion.evaluation.report import digest
 from sensorfusion.evaluation.run_folder import RunFolder
 from sensorfusion.evaluation.segmentation import (
     LinearSettings,
@@ -123,7 +124,7 @@ def wanted_of(options: argparse.Namespace, task: Task, command: str) -> Iterator
                     fraction=options.fraction if protocol == "finetune" else 1.0,
                     seed=seed,
                     settings=asdict(task.linear if protocol == "linear" else task.finetune),
-                    config_hash=task.run.config_hash if trained else task.run.floor_hash,
+                    config_hash=task.run.config_hash if trained else task.floor_hash,
                     checkpoint_hash=task.run.checkpoint_hash if trained else "",
                     command=command,
                 )
@@ -188,6 +189,12 @@ class Task:
                 remedy="read a data set with labels (SimulatedWorld: labels=True)",
             )
         return tuple(known[f"{self.sensor}.label"])
+
+    @property
+    def floor_hash(self) -> str:
+        """What the results of new weights depend on, beside settings and seed."""
+        data = {name: self.run.config["evaluation"][name] for name in ("train", "test")}
+        return digest([self.run.architecture_hash(self.sensor), self.sensor, data])
 
     def encoder(self, start: str, seed: int) -> Encoder:
         """The run's encoder, or one with new weights."""
