@@ -1,8 +1,8 @@
 """Sums, means and maxima of the rows that share an id: of voxels, superpixels, cells.
 
-An id of -1 leaves its row out; an id without rows gets zeros. Rows are first listed by id; then
-one thread adds up those of an id in their order, so results repeat exactly on the CPU, whatever the
-number of threads.
+An id of -1 leaves its row out; an id without rows gets zeros. How rows are divided into parts
+depends only on shapes, and parts are put together in their order, so results repeat exactly on
+the CPU, whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from sensorfusion.errors import DataError
 from sensorfusion.geometry.scratch import scratch
 
 Array = npt.NDArray[Any]
+PARTS = 8  # of the rows, at most, for threads
+SHARED = 16  # rows per segment and part that make adding up the parts cheap
 
 
 def segment_sum(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
@@ -91,21 +93,29 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> Tensor:
-        sums, features, order = _arrays(features_ND, size)
-        starts = _segment_sum(features, ids_N.numpy(), order, mean, sums)
+        features, ids = _features(features_ND), ids_N.contiguous().numpy()
+        sums = np.empty((size, features.shape[1]), dtype=features.dtype)
+        counts = np.empty(size, dtype=np.int64)
+        further = min(PARTS, max(1, len(ids) // (SHARED * size + 1))) - 1
+        more_sums = scratch("segment_sums", (further, *sums.shape), sums.dtype)
+        more_counts = scratch("segment_counts", (further, size), np.int64)
+        if _segment_sum(features, ids, mean, sums, counts, more_sums, more_counts):
+            _check_ids(ids_N, size)
         ctx.mean = mean
-        ctx.save_for_backward(ids_N, torch.from_numpy(starts))
+        ctx.save_for_backward(ids_N, torch.from_numpy(counts))
         return torch.from_numpy(sums).to(features_ND.dtype)
 
     @staticmethod
     def backward(ctx: Any, gradient_SD: Tensor) -> tuple[Tensor, None, None, None]:
-        ids_N, starts = ctx.saved_tensors
+        ids_N, counts_S = ctx.saved_tensors
         if ctx.mean:
-            gradient_SD = gradient_SD / starts.diff().clamp(min=1).to(gradient_SD.dtype)[:, None]
+            gradient_SD = gradient_SD / counts_S.clamp(min=1).to(gradient_SD.dtype)[:, None]
         if len(gradient_SD) == 0:
             return gradient_SD.new_zeros(len(ids_N), gradient_SD.shape[1]), None, None, None
         rows_ND = gradient_SD.index_select(0, ids_N.clamp(min=0))
-        return rows_ND.masked_fill_((ids_N < 0)[:, None], 0.0), None, None, None
+        if counts_S.sum() < len(ids_N):
+            rows_ND = rows_ND.masked_fill_((ids_N < 0)[:, None], 0.0)
+        return rows_ND, None, None, None
 
 
 class _Max(torch.autograd.Function):
@@ -113,7 +123,10 @@ class _Max(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
-        largest, features, order = _arrays(features_ND, size)
+        _check_ids(ids_N, size)
+        features = _features(features_ND)
+        order = scratch("segment_rows", (len(features),), np.int64)
+        largest = np.zeros((size, features.shape[1]), dtype=features.dtype)
         winner = np.full(largest.shape, -1, dtype=np.int64)
         _segment_max(features, ids_N.numpy(), order, largest, winner)
         ctx.save_for_backward(torch.from_numpy(winner))
@@ -148,40 +161,81 @@ def _check(features_ND: Tensor, ids_N: Tensor, size: int) -> None:
             where="segments",
             remedy="give floating-point features and int64 ids",
         )
-    if _on_cpu(ids_N) and len(ids_N):  # elsewhere the check would wait for the device
-        low, high = (int(bound) for bound in torch.aminmax(ids_N))
-        if low < -1 or high >= size:
-            raise DataError(
-                f"ids from {low} to {high} for {size} segments",
-                where="segments",
-                remedy="number segments from 0, and give -1 to rows that belong to none",
-            )
 
 
-def _arrays(features_ND: Tensor, size: int) -> tuple[Array, Array, Array]:
-    """Zeros for the result, features in a dtype that the kernels know, and room for the rows."""
+def _check_ids(ids_N: Tensor, size: int) -> None:
+    low, high = (int(bound) for bound in torch.aminmax(ids_N)) if len(ids_N) else (-1, -1)
+    if low < -1 or high >= size:
+        raise DataError(
+            f"ids from {low} to {high} for {size} segments",
+            where="segments",
+            remedy="number segments from 0, and give -1 to rows that belong to none",
+        )
+
+
+def _features(features_ND: Tensor) -> Array:
+    """Features in a dtype that the kernels know."""
     wide = features_ND.dtype if features_ND.dtype == torch.float64 else torch.float32
-    features = features_ND.detach().to(wide).contiguous().numpy()
-    order = scratch("segment_rows", (len(features),), np.int64)
-    return np.zeros((size, features.shape[1]), dtype=features.dtype), features, order
+    return cast(Array, features_ND.detach().to(wide).contiguous().numpy())
 
 
 @compiled()
-def _segment_sum(features: Array, ids: Array, order: Array, mean: bool, sums: Array) -> Array:
-    starts = _rows_by_id(ids, order, sums.shape[0])
-    width = features.shape[1]
-    flat, flat_sums = features.reshape(-1), sums.reshape(-1)
+def _segment_sum(
+    features: Array,
+    ids: Array,
+    mean: bool,
+    sums: Array,
+    counts: Array,
+    more_sums: Array,
+    more_counts: Array,
+) -> bool:
+    """Sums or means, and counts; says whether an id is wrong. `more`: of parts after the first."""
+    parts = more_sums.shape[0] + 1
+    rows = (ids.shape[0] + parts - 1) // parts
+    wrong = np.zeros(parts, dtype=np.bool_)
+    for p in numba.prange(parts):
+        first, last = p * rows, min(ids.shape[0], (p + 1) * rows)
+        part_sums, part_counts = sums, counts
+        if p > 0:
+            part_sums, part_counts = more_sums[p - 1], more_counts[p - 1]
+        wrong[p] = _add_rows(features, ids, first, last, part_sums, part_counts)
     for s in numba.prange(sums.shape[0]):
-        total = flat_sums[s * width : (s + 1) * width]
-        for j in range(starts[s], starts[s + 1]):
-            row = flat[order[j] * width : (order[j] + 1) * width]
-            for d in range(width):
-                total[d] += row[d]
+        for p in range(parts - 1):
+            counts[s] += more_counts[p, s]
+            _add(sums[s], more_sums[p, s])
         if mean:
-            count = max(1, starts[s + 1] - starts[s])
-            for d in range(width):
-                total[d] /= count
-    return starts
+            _divide(sums[s], counts[s])
+    return bool(wrong.any())
+
+
+@inlined
+def _add_rows(
+    features: Array, ids: Array, first: int, last: int, sums: Array, counts: Array
+) -> bool:
+    sums[:] = 0
+    counts[:] = 0
+    wrong = False
+    for i in range(first, last):
+        s = ids[i]
+        if 0 <= s < sums.shape[0]:
+            counts[s] += 1
+            _add(sums[s], features[i])
+        else:
+            wrong |= s != -1
+    return wrong
+
+
+@inlined
+def _add(total: Array, row: Array) -> None:
+    for d in range(row.shape[0]):
+        total[d] += row[d]
+
+
+@inlined
+def _divide(total: Array, count: int) -> None:
+    divisor = total.dtype.type(max(1, count))
+    for d in range(total.shape[0]):
+        total[d] /= divisor
 
 
 @compiled()

@@ -60,6 +60,7 @@ def aggregate(sweeps: Sequence[Sweep], min_range: float = 0.0) -> npt.NDArray[np
         _check(sweep, number, sweeps[0].points_NC.shape[1:])
     if not sweeps:
         return np.empty((0, 4), dtype=np.float32)
+    _check_poses(sweeps)
     channels = sweeps[0].points_NC.shape[1]
     total = sum(len(sweep.points_NC) for sweep in sweeps)
     merged = np.empty((total, channels + 1), dtype=np.float32)
@@ -111,9 +112,19 @@ def _check(sweep: Sweep, number: int, columns: tuple[int, ...]) -> None:
             where=where,
             remedy="give one fraction per point",
         )
-    require_rigid(sweep.T_reference_sensor, f"T_reference_sensor of {where}")
-    if sweep.end is not None:
-        require_rigid(sweep.end[0], f"the end pose of {where}")
+
+
+def _check_poses(sweeps: Sequence[Sweep]) -> None:
+    """All at once, which is quicker; one by one to name what is wrong."""
+    poses = {f"T_reference_sensor of sweep {k}": s.T_reference_sensor for k, s in enumerate(sweeps)}
+    poses |= {f"the end pose of sweep {k}": s.end[0] for k, s in enumerate(sweeps) if s.end}
+    if {transform.shape for transform in poses.values()} == {(4, 4)}:
+        try:
+            return require_rigid(np.stack(list(poses.values())), "poses of sweeps")
+        except DataError:
+            pass
+    for name, transform in poses.items():
+        require_rigid(transform, name)
 
 
 def _motion(sweep: Sweep) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
@@ -134,35 +145,55 @@ def _motion(sweep: Sweep) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float
 @compiled()
 def _move(points: Array, fraction: Array, motion: Array, min_range: float, merged: Array) -> Any:
     """Write the points of one sweep that are far enough; says how many."""
-    rows, channels = points.shape
+    rows = points.shape[0]
     part = (rows + PARTS - 1) // PARTS
     places = np.zeros(PARTS + 1, dtype=np.int64)
     for p in numba.prange(PARTS):
-        kept = 0
-        for i in range(p * part, min(rows, (p + 1) * part)):
-            kept += not ((abs(points[i, 0]) < min_range) & (abs(points[i, 1]) < min_range))
-        places[p + 1] = kept
+        places[p + 1] = _far(points, p * part, min(rows, (p + 1) * part), min_range)
     for p in range(PARTS):
         places[p + 1] += places[p]
     for p in numba.prange(PARTS):
-        place = places[p]
-        for i in range(p * part, min(rows, (p + 1) * part)):
-            if (abs(points[i, 0]) < min_range) & (abs(points[i, 1]) < min_range):
-                continue
-            x, y, z = float(points[i, 0]), float(points[i, 1]), float(points[i, 2])
-            when = 0.0
-            if fraction.shape[0] > 0:
-                when = float(fraction[i])
-                x, y, z = _turned(x, y, z, motion[12:15], when)
-            for axis in range(3):
-                row = motion[4 * axis : 4 * axis + 4]
-                moved = row[0] * x + row[1] * y + row[2] * z + row[3] + when * motion[15 + axis]
-                merged[place, axis] = moved
-            for channel in range(3, channels):
-                merged[place, channel] = points[i, channel]
-            merged[place, channels] = motion[18] + when * motion[19]
-            place += 1
+        first, last, own = p * part, min(rows, (p + 1) * part), merged[places[p] : places[p + 1]]
+        _move_part(points, fraction, first, last, motion, min_range, own)
     return places[PARTS]
+
+
+@inlined
+def _far(points: Array, first: int, last: int, min_range: float) -> int:
+    kept = 0
+    for i in range(first, last):
+        kept += not ((abs(points[i, 0]) < min_range) & (abs(points[i, 1]) < min_range))
+    return kept
+
+
+@inlined
+def _move_part(
+    points: Array,
+    fraction: Array,
+    first: int,
+    last: int,
+    motion: Array,
+    min_range: float,
+    merged: Array,
+) -> None:
+    a, b, c, d, e, f, g, h, p, q, r, s = motion[:12]
+    turn, way = motion[12:15], motion[15:18]
+    begin, duration = motion[18], motion[19]
+    channels, when, place = points.shape[1], 0.0, 0
+    for i in range(first, last):
+        x, y, z = float(points[i, 0]), float(points[i, 1]), float(points[i, 2])
+        if (abs(x) < min_range) & (abs(y) < min_range):
+            continue
+        if fraction.shape[0] > 0:
+            when = float(fraction[i])
+            x, y, z = _turned(x, y, z, turn, when)
+        merged[place, 0] = a * x + b * y + c * z + d + when * way[0]
+        merged[place, 1] = e * x + f * y + g * z + h + when * way[1]
+        merged[place, 2] = p * x + q * y + r * z + s + when * way[2]
+        for channel in range(3, channels):
+            merged[place, channel] = points[i, channel]
+        merged[place, channels] = begin + when * duration
+        place += 1
 
 
 @inlined

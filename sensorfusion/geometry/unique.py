@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.compiled import compiled
+from sensorfusion.compiled import compiled, inlined
 from sensorfusion.geometry.scratch import scratch
 
 Array = npt.NDArray[Any]
@@ -45,8 +45,9 @@ def unique_keys(keys_N: Int64, limit: int) -> Unique:
     shift, bits = len(keys_N).bit_length(), limit.bit_length()
     if shift + bits > 63:  # key and row do not fit one number
         return unique_keys_reference(keys_N, limit)
-    marked_2N = scratch("unique_keys", (2, len(keys_N)), np.int64)
-    return Unique(*_number(_sort(keys_N, marked_2N[0], marked_2N[1], shift, bits), shift, limit))
+    marked_2N = scratch("unique_keys", (2, len(keys_N)), np.uint64)
+    sorted_N = _sort(keys_N, marked_2N[0], marked_2N[1], shift, bits)
+    return Unique(*_number(sorted_N.view(np.int64), shift, limit))
 
 
 def unique_keys_reference(keys_N: Int64, limit: int) -> Unique:
@@ -66,29 +67,54 @@ def _sort(keys: Array, marked: Array, moved: Array, shift: int, bits: int) -> Ar
     part = (rows + PARTS - 1) // PARTS
     passes = max(1, (bits + DIGIT - 1) // DIGIT)
     width = (bits + passes - 1) // passes
-    mask = (1 << width) - 1
-    places = np.empty((PARTS, mask + 1), dtype=np.int64)
+    places = np.empty((PARTS, 1 << width), dtype=np.uint64)
     for step in range(passes):
         low = shift + step * width
         for p in numba.prange(PARTS):
-            places[p] = 0
-            for i in range(p * part, min(rows, (p + 1) * part)):
-                if step == 0:
-                    marked[i] = (keys[i] << shift) | i
-                places[p, (marked[i] >> low) & mask] += 1
-        place = 0
-        for digit in range(mask + 1):
-            for p in range(PARTS):
-                count = places[p, digit]
-                places[p, digit] = place
-                place += count
+            first, last = min(rows, p * part), min(rows, (p + 1) * part)
+            if step == 0:
+                _mark(keys[first:last], first, shift, marked[first:last])
+            _count(marked[first:last], low, places[p])
+        _count_to_places(places)
         for p in numba.prange(PARTS):
-            for i in range(p * part, min(rows, (p + 1) * part)):
-                digit = (marked[i] >> low) & mask
-                moved[places[p, digit]] = marked[i]
-                places[p, digit] += 1
+            _move(marked[min(rows, p * part) : (p + 1) * part], low, places[p], moved)
         marked, moved = moved, marked
     return marked
+
+
+@inlined
+def _mark(keys: Array, first: int, shift: int, marked: Array) -> None:
+    for i in range(keys.shape[0]):
+        marked[i] = (np.uint64(keys[i]) << np.uint64(shift)) | np.uint64(first + i)
+
+
+@inlined
+def _count(marked: Array, low: int, counts: Array) -> None:
+    """How often each digit occurs."""
+    mask = np.uint64(counts.shape[0] - 1)
+    counts[:] = 0
+    for i in range(marked.shape[0]):
+        counts[(marked[i] >> np.uint64(low)) & mask] += np.uint64(1)
+
+
+@inlined
+def _count_to_places(counts: Array) -> None:
+    """Where the first row of each digit goes, by part, from how many there are."""
+    place = np.uint64(0)
+    for digit in range(counts.shape[1]):
+        for p in range(PARTS):
+            count = counts[p, digit]
+            counts[p, digit] = place
+            place += count
+
+
+@inlined
+def _move(marked: Array, low: int, places: Array, moved: Array) -> None:
+    mask = np.uint64(places.shape[0] - 1)
+    for i in range(marked.shape[0]):
+        digit = (marked[i] >> np.uint64(low)) & mask
+        moved[places[digit]] = marked[i]
+        places[digit] += np.uint64(1)
 
 
 @compiled()

@@ -23,8 +23,10 @@ from sensorfusion.geometry.unique import unique_keys
 
 Array = npt.NDArray[Any]
 Triple = tuple[float, float, float]
-PARTS = 8  # of the points, for threads
-LARGEST = 2**30  # cells from the origin along one axis
+CHUNK = 1024  # points whose coordinates stay in the first-level cache
+LARGEST = np.int32(2**30)  # cells from the origin along one axis
+FAR, NOWHERE = np.float32(LARGEST), np.float32(0.0)
+OF_SAMPLE, OUTSIDE = np.int32(0), np.int32(-1)
 FULL_TURN = np.float32(180.0)
 PI = np.float32(math.pi)
 
@@ -92,22 +94,15 @@ def voxelise(
             points so far apart that their voxels cannot be numbered.
     """
     points, item = _checked(points_NC, item_N)
-    items = int(item.max(initial=0)) + 1
     steps, limits = np.array(grid.steps, np.float32), np.array((grid.low, grid.high), np.float32)
-    cells_N4 = scratch("cells", (len(points), 4), np.int32)
-    lowest, highest, bad = _cells(
-        points, item, items, steps, limits, grid.cylindrical, grid.round_and_shift, cells_N4
+    cells_4N = scratch("cells", (4, len(points)), np.int32)
+    fine, lowest, highest = _cells(
+        points, item, steps, limits, grid.cylindrical, grid.round_and_shift, cells_4N
     )
-    if bad >= 0:
-        raise DataError(
-            f"point {bad} at {points[bad, :3].tolist()} is not finite or too far for {grid.steps}",
-            where="voxelise",
-            remedy="remove such points, give limits, or choose larger voxels",
-        )
-    origin, top = lowest.astype(np.int64), highest.astype(np.int64)
-    if not grid.round_and_shift:
-        origin[:], top[:] = origin.min(axis=0), top.max(axis=0)
-    extent = (top - origin).max(axis=0, initial=0) + 1
+    if not fine:
+        _refuse(points, grid)
+    items = int(item.max(initial=0)) + 1
+    extent = np.maximum(highest - lowest, 0) + 1
     limit = items * math.prod(extent.tolist())
     if limit > 2**62:
         raise DataError(
@@ -116,11 +111,12 @@ def voxelise(
             remedy="choose larger voxels, or give limits",
         )
     keys_N = scratch("keys", (len(points),), np.int64)
-    _keys(cells_N4, origin, extent, limit, keys_N)
+    _keys(cells_4N, lowest, extent, limit, keys_N)
     unique = unique_keys(keys_N, limit)
-    coordinates_V4 = cells_N4.take(unique.first_V, axis=0)
+    coordinates_V4 = np.empty((len(unique), 4), dtype=np.int32)
+    _rows(cells_4N, unique.first_V, coordinates_V4)
     if grid.round_and_shift:
-        coordinates_V4[:, 1:] -= origin[coordinates_V4[:, 0]].astype(np.int32)
+        _shift(coordinates_V4)
     return Voxels(coordinates_V4, unique.inverse_N, unique.first_V, unique.counts_V)
 
 
@@ -129,15 +125,9 @@ def voxelise_reference(
 ) -> Voxels:
     """What `voxelise` does, in NumPy."""
     points, item = _checked(points_NC, item_N)
-    axes_N3 = points[:, :3]
-    if grid.cylindrical:
-        x, y, z = axes_N3.T
-        angle = np.arctan2(y.astype(np.float64), x.astype(np.float64)).astype(np.float32)
-        axes_N3 = np.stack([np.sqrt(x * x + y * y), angle * FULL_TURN / PI, z], axis=1)
-    low, high = np.array(grid.low, np.float32), np.array(grid.high, np.float32)
-    inside_N = ((axes_N3 >= low) & (axes_N3 < high)).all(axis=1)
-    kept = np.nonzero(inside_N)[0]
-    scaled = axes_N3[kept] / np.array(grid.steps, np.float32)
+    item = item if item_N is not None else np.zeros(len(points), dtype=np.int64)
+    _, scaled_N3, inside_N = _scaled(points, grid)
+    kept, scaled = np.nonzero(inside_N)[0], scaled_N3[inside_N]
     cells = (np.rint(scaled) if grid.round_and_shift else np.floor(scaled)).astype(np.int64)
     if grid.round_and_shift:
         for sample in np.unique(item[kept]):
@@ -158,6 +148,7 @@ def devoxelise(features_VD: Tensor, inverse_N: Tensor) -> Tensor:
 
 
 def _checked(points_NC: Array, item_N: Array | None) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Float32 points, and their samples; none of these when all points are of one."""
     if points_NC.ndim != 2 or points_NC.shape[1] < 3 or points_NC.dtype.kind != "f":
         raise DataError(
             f"points of shape {points_NC.shape} and dtype {points_NC.dtype}",
@@ -166,7 +157,7 @@ def _checked(points_NC: Array, item_N: Array | None) -> tuple[Array, npt.NDArray
         )
     points = np.ascontiguousarray(points_NC, dtype=np.float32)
     if item_N is None:
-        return points, np.zeros(len(points), dtype=np.int64)
+        return points, np.empty(0, dtype=np.int64)
     if item_N.shape != (len(points),) or item_N.dtype.kind not in "iu":
         raise DataError(
             f"{len(points)} points, samples of shape {item_N.shape} and dtype {item_N.dtype}",
@@ -178,74 +169,153 @@ def _checked(points_NC: Array, item_N: Array | None) -> tuple[Array, npt.NDArray
     return points, np.ascontiguousarray(item_N, dtype=np.int64)
 
 
+def _scaled(points_NC: Array, grid: VoxelGrid) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+    """Coordinates along the grid's axes, the same in voxels, and which are within the limits."""
+    axes_N3 = points_NC[:, :3]
+    with np.errstate(all="ignore"):
+        if grid.cylindrical:
+            x, y, z = axes_N3.T
+            angle = np.arctan2(y.astype(np.float64), x.astype(np.float64)).astype(np.float32)
+            axes_N3 = np.stack([np.sqrt(x * x + y * y), angle * FULL_TURN / PI, z], axis=1)
+        low, high = np.array(grid.low, np.float32), np.array(grid.high, np.float32)
+        inside_N = ((axes_N3 >= low) & (axes_N3 < high)).all(axis=1)
+        return axes_N3, axes_N3 / np.array(grid.steps, np.float32), inside_N
+
+
+def _refuse(points: Array, grid: VoxelGrid) -> None:
+    """Name the first point that is not finite, or within the limits and too far."""
+    axes_N3, scaled_N3, inside_N = _scaled(points, grid)
+    far_N = (np.abs(np.rint(scaled_N3)) >= LARGEST).any(axis=1)
+    bad = np.flatnonzero(~np.isfinite(axes_N3).all(axis=1) | (far_N & inside_N))[0]
+    raise DataError(
+        f"point {bad} at {points[bad, :3].tolist()} is not finite or too far for {grid.steps}",
+        where="voxelise",
+        remedy="remove such points, give limits, or choose larger voxels",
+    )
+
+
+def _shift(coordinates_V4: npt.NDArray[np.int32]) -> None:
+    """Count from each sample's lowest voxel; rows are sorted by sample."""
+    begins = np.flatnonzero(np.diff(coordinates_V4[:, 0], prepend=-1))
+    voxels = np.diff(begins, append=len(coordinates_V4))
+    lowest = np.minimum.reduceat(coordinates_V4[:, 1:], begins, axis=0)
+    coordinates_V4[:, 1:] -= lowest.repeat(voxels, axis=0)
+
+
 @compiled()
 def _cells(
     points: Array,
     item: Array,
-    items: int,
     steps: Array,
     limits: Array,
     cylindrical: bool,
     nearest: bool,
     cells: Array,
-) -> tuple[Array, Array, int]:
-    """(Sample, cell) of every point; lowest and highest cell by sample, and the first bad point."""
-    rows = points.shape[0]
-    part = (rows + PARTS - 1) // PARTS
-    lowest = np.full((PARTS, items, 3), LARGEST, dtype=np.int32)
-    highest = np.full((PARTS, items, 3), -LARGEST, dtype=np.int32)
-    bad = np.full(PARTS, rows)
-    for p in numba.prange(PARTS):
-        for i in range(p * part, min(rows, (p + 1) * part)):
-            x, y, z = points[i, 0], points[i, 1], points[i, 2]
-            finite = abs(x + y + z) < np.inf
-            if cylindrical:
-                x, y = _cylindrical(x, y)
-                finite &= x < np.inf  # squares may overflow
-            inside = (x >= limits[0, 0]) & (y >= limits[0, 1]) & (z >= limits[0, 2])
-            inside &= (x < limits[1, 0]) & (y < limits[1, 1]) & (z < limits[1, 2])
-            u = _whole(x / steps[0], nearest)
-            v = _whole(y / steps[1], nearest)
-            w = _whole(z / steps[2], nearest)
-            near = (abs(u) < LARGEST) & (abs(v) < LARGEST) & (abs(w) < LARGEST)
-            if not finite or (inside and not near):
-                bad[p] = min(bad[p], i)
-                continue
-            cells[i, 0] = item[i] if inside else -1
-            if inside:
-                low, high = lowest[p, item[i]], highest[p, item[i]]
-                for axis, cell in enumerate((np.int32(u), np.int32(v), np.int32(w))):
-                    cells[i, 1 + axis] = cell
-                    low[axis] = min(low[axis], cell)
-                    high[axis] = max(high[axis], cell)
-    for p in range(1, PARTS):
-        lowest[0] = np.minimum(lowest[0], lowest[p])
-        highest[0] = np.maximum(highest[0], highest[p])
-    first_bad = bad.min()
-    return lowest[0], highest[0], first_bad if first_bad < rows else -1
+) -> tuple[bool, Array, Array]:
+    """Sample (-1 outside) and cell of every point; whether all are fine, lowest, highest cell.
+
+    Coordinates lie one after the other, so that loops over points can be vectorised.
+    """
+    count = points.shape[0]
+    chunks = (count + CHUNK - 1) // CHUNK
+    lowest = np.full((chunks + 1, 3), LARGEST)
+    highest = np.full((chunks + 1, 3), -LARGEST)
+    fine = np.ones(chunks, dtype=np.bool_)
+    for chunk in numba.prange(chunks):
+        start = chunk * CHUNK
+        stop = min(count, start + CHUNK)
+        xyz = np.empty((3, stop - start), dtype=np.float32)
+        for i in range(start, stop):
+            for axis in range(3):
+                xyz[axis, i - start] = points[i, axis]
+        if cylindrical:
+            _to_cylindrical(xyz)
+        a, b, c, d = cells[0], cells[1], cells[2], cells[3]
+        own = a[start:stop], b[start:stop], c[start:stop], d[start:stop]
+        fine[chunk] = _cut(xyz, steps, limits, nearest, own, lowest[chunk], highest[chunk])
+        for i in range(start, min(stop, item.shape[0])):
+            cells[0, i] |= item[i]  # 0 until now, or -1
+    for axis in range(3):
+        lowest[chunks, axis] = lowest[:, axis].min()
+        highest[chunks, axis] = highest[:, axis].max()
+    return bool(fine.all()), lowest[chunks].astype(np.int64), highest[chunks].astype(np.int64)
 
 
 @inlined
-def _whole(value: Any, nearest: bool) -> Any:
-    return np.rint(value) if nearest else np.floor(value)
-
-
-@inlined
-def _cylindrical(x: float, y: float) -> tuple[np.float32, np.float32]:
+def _to_cylindrical(xyz: Array) -> None:
     """Distance and angle in degrees, in float32; the angle is rounded once from float64."""
-    distance = np.float32(math.sqrt(x * x + y * y))
-    angle = np.float32(math.atan2(np.float64(y), np.float64(x)))
-    return distance, angle * FULL_TURN / PI
+    for i in range(xyz.shape[1]):
+        x, y = xyz[0, i], xyz[1, i]
+        angle = np.float32(math.atan2(np.float64(y), np.float64(x)))
+        xyz[0, i], xyz[1, i] = math.sqrt(x * x + y * y), angle * FULL_TURN / PI
+
+
+@inlined
+def _cut(
+    xyz: Array,
+    steps: Array,
+    limits: Array,
+    nearest: bool,
+    cells: tuple[Array, ...],
+    lowest: Array,
+    highest: Array,
+) -> bool:
+    """Cells of some points. Written without branches, for the vectoriser."""
+    x, y, z = xyz[0], xyz[1], xyz[2]
+    low_x, low_y, low_z = limits[0]
+    high_x, high_y, high_z = limits[1]
+    step_x, step_y, step_z = steps
+    item, first, second, third = cells
+    low_u = low_v = low_w = LARGEST
+    high_u = high_v = high_w = -LARGEST
+    bad = 0
+    for i in range(x.shape[0]):
+        inside = (x[i] >= low_x) & (y[i] >= low_y) & (z[i] >= low_z)
+        inside &= (x[i] < high_x) & (y[i] < high_y) & (z[i] < high_z)
+        u, near_u = _cell(x[i] / step_x, nearest)
+        v, near_v = _cell(y[i] / step_y, nearest)
+        w, near_w = _cell(z[i] / step_z, nearest)
+        near = near_u & near_v & near_w
+        finite = (abs(x[i]) < np.inf) & (abs(y[i]) < np.inf) & (abs(z[i]) < np.inf)
+        bad += not (near | (finite & (not inside)))
+        item[i] = OF_SAMPLE if inside else OUTSIDE
+        first[i], second[i], third[i] = u, v, w
+        low_u, high_u = _widened(low_u, high_u, u, inside)
+        low_v, high_v = _widened(low_v, high_v, v, inside)
+        low_w, high_w = _widened(low_w, high_w, w, inside)
+    lowest[0], lowest[1], lowest[2] = low_u, low_v, low_w
+    highest[0], highest[1], highest[2] = high_u, high_v, high_w
+    return bad == 0
+
+
+@inlined
+def _cell(scaled: Any, nearest: bool) -> tuple[Any, Any]:
+    """The cell, and whether it is near enough to have a number."""
+    whole = np.rint(scaled) if nearest else np.floor(scaled)
+    near = abs(whole) < FAR
+    return np.int32(whole if near else NOWHERE), near
+
+
+@inlined
+def _widened(lowest: Any, highest: Any, cell: Any, inside: Any) -> tuple[Any, Any]:
+    low, high = (cell, cell) if inside else (LARGEST, -LARGEST)
+    return min(lowest, low), max(highest, high)
 
 
 @compiled()
-def _keys(cells: Array, origin: Array, extent: Array, limit: int, keys: Array) -> None:
+def _keys(cells: Array, lowest: Array, extent: Array, limit: int, keys: Array) -> None:
     """One number per voxel that sorts as (sample, cell); `limit` outside the limits."""
-    for i in numba.prange(cells.shape[0]):
-        item = cells[i, 0]
-        key = np.int64(limit)
-        if item >= 0:
-            key = np.int64(item)  # the product needs 64 bits
+    count = cells.shape[1]
+    for chunk in numba.prange((count + CHUNK - 1) // CHUNK):
+        for i in range(chunk * CHUNK, min(count, (chunk + 1) * CHUNK)):
+            key = np.int64(cells[0, i])  # the product needs 64 bits
             for axis in range(3):
-                key = key * extent[axis] + (cells[i, 1 + axis] - origin[item, axis])
-        keys[i] = key
+                key = key * extent[axis] + (cells[1 + axis, i] - lowest[axis])
+            keys[i] = key if cells[0, i] >= 0 else limit
+
+
+@compiled()
+def _rows(cells: Array, chosen: Array, rows: Array) -> None:
+    for i in numba.prange(chosen.shape[0]):
+        for column in range(4):
+            rows[i, column] = cells[column, chosen[i]]
