@@ -197,7 +197,8 @@ def load_encoder(path: str | Path, *, types: Sequence[type[nn.Module]] = ()) -> 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
     require_same_architecture(module, tensors, where=where)
-    module.load_state_dict(tensors, assign=True)
+    # Copies lie in memory as new weights do; on a file's alignment products may round otherwise.
+    module.load_state_dict({name: each.clone() for name, each in tensors.items()}, assign=True)
 
 
 _REMEDY = "use a folder that `save_encoder` wrote, with the version of sensorfusion that wrote it"

@@ -17,7 +17,7 @@ from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.fusion.fusion import Fusion
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Batch, Frame, Reading, Sample
-from sensorfusion.sensors.camera import CameraImage
+from sensorfusion.sensors.camera import SRGB, CameraImage
 from sensorfusion.sensors.camera_surface import SURFACE
 from sensorfusion.sensors.imu import ImuWindow
 from sensorfusion.sensors.lidar import PointCloud
@@ -45,6 +45,7 @@ SMALL: dict[str, dict] = {
         "in_channels": 3,
         "scale": 1 / 255,
     },
+    "CameraPyramid": {"size": (24, 20), "channels": (8, 12), "width": 6},
     "CameraProjections": {"channels": 8, "rows": 6, "size": (24, 20), "bins": 3},
     "MinkUNet": {
         "columns": ("intensity", "z"),
@@ -54,8 +55,11 @@ SMALL: dict[str, dict] = {
         "stem": 4,
     },
 }
-# Encoders of readings that a normaliser has prepared: their unit and the shape of their pixels.
-PREPARED = {"CameraProjections": (SURFACE, (6, 24, 20, 2))}
+# Encoders of other images than clips of colour: their unit and the shape of their pixels.
+PREPARED = {
+    "CameraProjections": (SURFACE, (6, 24, 20, 2)),
+    "CameraPyramid": (SRGB, (1, 24, 20, 3)),
+}
 
 
 def found(package, base: type[nn.Module]) -> list[type[nn.Module]]:
@@ -76,6 +80,7 @@ def found(package, base: type[nn.Module]) -> list[type[nn.Module]]:
 ENCODERS = found(sensorfusion.encoders, Encoder)
 CLIP_ENCODERS = [kind for kind in ENCODERS if "readout" in inspect.signature(kind).parameters]
 POINT_ENCODERS = [kind for kind in ENCODERS if kind.reading.RAGGED]
+IMAGE_ENCODERS = [kind for kind in ENCODERS if kind not in (*CLIP_ENCODERS, *POINT_ENCODERS)]
 FUSIONS = found(sensorfusion.fusion, Fusion)
 
 
@@ -91,7 +96,10 @@ def reading(kind: type[Reading] | type[Encoder], seed: int, **changes) -> Readin
     unit, shape = PREPARED.get(kind.__name__, ("", ()))
     kind = kind.reading if issubclass(kind, Encoder) else kind
     common = {"axes": "test", "unit": unit or UNITS[kind]}
-    if shape:
+    if unit == SRGB:
+        pixels = rng.integers(0, 256, size=shape, dtype=np.uint8)
+        made = CameraImage(clock=Clock.instant(0), pixels=pixels, **common)
+    elif shape:
         pixels = rng.random(shape, np.float32) * np.float32([1.0, 0.5])
         made = CameraImage(clock=Clock.fraction(len(pixels)), pixels=pixels, **common)
     elif kind is ImuWindow:

@@ -42,6 +42,7 @@ FLAGS = {
         "--confusion",
     },
     "table": {"--stage", "--only", "--seeds", "--out", "--dry-run", "--data-root"},
+    "segment": {"--protocol", "--fraction", "--start", "--seeds", "--out", "--data-root"},
     "doctor": {"--json"},
     "prepare": set(),
     "prepare superpixels": {"--method", "--set", "--masks", "--root", "--workers", "--check"},

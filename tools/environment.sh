@@ -45,6 +45,15 @@ install_packages() {
             "running the same command again continues (about 2 GB of disk are needed, 8 GB with CUDA)"
 }
 
+compile_kernels() { # Numba keeps them beside the sources: a short run needs those of the main job
+    local scratch
+    scratch=$(mktemp -d)
+    "$VENV/bin/python" tools/pretrain.py configs/quickstart.py --work-dir "$scratch/run" --cfg-options \
+        train.epochs=1 "data.train.dataset.scenes=(0,)" data.train.dataset.every=9.0 >"$scratch/log" 2>&1 ||
+        fail "the first short run failed" "$(tail -n 5 "$scratch/log")"
+    rm -rf "$scratch"
+}
+
 make_environment() {
     require_python
     local wanted
@@ -57,6 +66,7 @@ make_environment() {
     "$VENV/bin/python" -m pip --version 2>/dev/null | grep -qF "$PWD/$VENV/" ||
         "$PYTHON" -m venv --clear "$VENV"
     install_packages
+    compile_kernels
     printf '%s\n' "$wanted" >"$STAMP"
 }
 

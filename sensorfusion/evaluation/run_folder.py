@@ -154,6 +154,10 @@ class RunFolder:
             data = with_subjects(data, ())  # floors do not care who pretrained
         return digest([self.sensors(), self._architectures, data])
 
+    def architecture_hash(self, sensor: str) -> str:
+        """Of the architecture of one sensor's encoder: what new weights of it depend on."""
+        return digest(self._architectures[self.sensors()[sensor]])
+
     def source(self) -> Source:
         """The run's data set for any subjects, without its augmentations."""
         node = self._data_node()

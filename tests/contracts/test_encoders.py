@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import itertools
 
 import pytest
@@ -12,10 +13,12 @@ from sensorfusion.collate import collate
 from sensorfusion.errors import DataError, UnitError
 from sensorfusion.export import PretrainedEncoder, load_encoder, save_encoder
 from sensorfusion.sample import Features, Frame, Sample
+from sensorfusion.sensors.camera import CameraImage
 from tests.encoder_cases import (
     CLIP_ENCODERS,
     ENCODERS,
     FUSIONS,
+    IMAGE_ENCODERS,
     POINT_ENCODERS,
     batch,
     build_small,
@@ -30,13 +33,14 @@ DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 each_encoder = pytest.mark.parametrize("kind", ENCODERS, ids=lambda k: k.__name__)
 each_clip_encoder = pytest.mark.parametrize("kind", CLIP_ENCODERS, ids=lambda k: k.__name__)
 each_point_encoder = pytest.mark.parametrize("kind", POINT_ENCODERS, ids=lambda k: k.__name__)
+each_image_encoder = pytest.mark.parametrize("kind", IMAGE_ENCODERS, ids=lambda k: k.__name__)
 each_fusion = pytest.mark.parametrize("kind", FUSIONS, ids=lambda k: k.__name__)
 each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).removeprefix("torch."))
 
 
 def test_discovery() -> None:
-    assert len(ENCODERS) >= 9
-    assert {*CLIP_ENCODERS, *POINT_ENCODERS} == {*ENCODERS}
+    assert len(ENCODERS) >= 10
+    assert {*IMAGE_ENCODERS} <= {k for k in ENCODERS if k.reading is CameraImage}
     assert len(FUSIONS) >= 2
 
 
@@ -172,6 +176,38 @@ def test_readings_of_few_points_train(kind, rows) -> None:
     assert features.tokens.isfinite().all()
     features.tokens.sum().backward()
     assert all(p.grad.isfinite().all() for p in encoder.parameters())
+
+
+@each_image_encoder
+def test_tokens_are_patches_at_their_positions(kind) -> None:
+    """What changes with a pixel are the tokens of its reading that lie around it."""
+    encoder = randomised(build_small(kind)).double().eval()
+    given = batch(kind, ((True, True), (False, True), (False, False)))["x"]
+    features = encoder(given)
+    pixels = given.values["pixels"]
+    height, width = features.grid.shape[2:]
+    assert features.size == 3
+    assert features.grid.shape[:2] == (3, encoder.width)
+    assert features.tokens.shape == (3 * height * width, encoder.width)
+    assert features.item.tolist() == [b for b in (0, 0, 1) for _ in range(height * width)]
+    assert features.frame.tolist() == [f for f in (0, 1, 1) for _ in range(height * width)]
+    flat = features.grid.permute(0, 2, 3, 1).flatten(0, 2)
+    assert torch.equal(flat, features.tokens)
+    for u, v in ((4, 17), (15, 5)):
+        changed = pixels.clone()
+        changed[1, 0, v, u] = 255 - changed[1, 0, v, u]
+        other = encoder(dataclasses.replace(given, values={"pixels": changed}))
+        moved_N = (other.tokens - features.tokens).abs().sum(1)
+        assert not moved_N[: height * width].any()
+        centre = (moved_N[:, None] * features.positions).sum(0) / moved_N.sum()
+        assert (centre - torch.tensor([u, v])).abs().max() <= 5
+
+
+@each_image_encoder
+def test_refuses_images_of_another_size(kind) -> None:
+    small = reading(kind, 0)
+    with pytest.raises(DataError, match="size"):
+        build_small(kind)(collate([_sample(small.replace(pixels=small.pixels[:, :-4]))])["x"])
 
 
 @each_encoder

@@ -22,7 +22,7 @@ from sensorfusion.sensors.transform import Augmentation, SensorTransform
 from tests.sensors import windows
 
 KNOWN_READINGS = 5
-KNOWN_TRANSFORMS = 46
+KNOWN_TRANSFORMS = 47
 
 
 def classes(base: type) -> list[type]:
@@ -58,7 +58,7 @@ REQUIRED = {
 
 
 # Examples for transforms that do not take raw readings.
-PREPARED = {"MoveSurface": windows.surface}
+PREPARED = {"MoveSurface": windows.surface, "Superpixels": windows.colour}
 
 
 def build(kind: type) -> SensorTransform:
@@ -215,7 +215,15 @@ class TestTransform:
 
     def test_values_of_another_unit_say_so(self, transform):
         """Only augmentations and changes of shape may keep the unit's name."""
-        shape_only = {"Resample", "Resize", "CropPerson", "CropBody", "RemoveBackground", "ToAxes"}
+        shape_only = {
+            "Resample",
+            "Resize",
+            "CropPerson",
+            "CropBody",
+            "RemoveBackground",
+            "ToAxes",
+            "Superpixels",
+        }
         for reading in self.readings(transform):
             out = self.change(transform, reading)
             if not build(transform).random and transform.__name__ not in shape_only:

@@ -1,0 +1,250 @@
+"""The command line of `tools/segment.py`: linear probes and fine-tuning of a point encoder."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from sensorfusion.encoders.encoder import Encoder
+from sensorfusion.ending import exit_code
+from sensorfusion.errors import ConfigError
+from sensorfusion.evaluation.embed import Dataset
+from sensorfusion.evaluation.evaluate import versions
+from sensorfusion.evaluation.finetune import Augment, FinetuneSettings, finetune, subset
+from sensorfusion.evaluation.records import built
+from sensorfusion.evaluation.report import digest
+from sensorfusion.evaluation.run_folder import RunFolder
+from sensorfusion.evaluation.segmentation import (
+    LinearSettings,
+    Segmented,
+    segment,
+    train_linear,
+)
+from sensorfusion.evaluation.segmentation_results import (
+    PRETRAINED,
+    RANDOM,
+    Measurement,
+    key_of,
+    per_class,
+    read,
+    table,
+    write,
+)
+from sensorfusion.sample import Sample
+from sensorfusion.sensors.transform import apply_all, flat
+
+RESULTS = "segmentation.json"
+PROTOCOLS = ("linear", "finetune")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    made = argparse.ArgumentParser(
+        description="Segment points with a run's encoder: a linear probe on frozen features, or "
+        "fine-tuning on a few labels, beside the same from new weights. What --out already holds "
+        "is skipped."
+    )
+    made.add_argument("run", help="a run's folder; its config names the labelled data")
+    made.add_argument("--protocol", nargs="+", default=["linear"], choices=PROTOCOLS)
+    made.add_argument("--fraction", type=float, default=0.01, help="of the labels, to fine-tune")
+    made.add_argument(
+        "--start", nargs="+", default=[PRETRAINED, RANDOM], choices=[PRETRAINED, RANDOM]
+    )
+    made.add_argument("--seeds", nargs="+", type=int, default=[0])
+    made.add_argument("--out", help="folder of results; default RUN/segmentation")
+    made.add_argument("--data-root", help="folder of data sets, in place of $SENSORFUSION_DATA")
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
+    if options.data_root is not None:
+        os.environ["SENSORFUSION_DATA"] = options.data_root
+    command = shlex.join(["tools/segment.py", *given])
+
+    def run() -> int:
+        task = Task.of(RunFolder.open(options.run))
+        path = Path(options.out or Path(options.run) / "segmentation") / RESULTS
+        measured = read(path)
+        for wanted in wanted_of(options, task, command):
+            if any(each.key == key_of(wanted) for each in measured):
+                print(f"have  {wanted.title}", flush=True)
+                continue
+            began = time.monotonic()
+            measured.append(task.measure(wanted))
+            write(path, measured)
+            spent = time.monotonic() - began
+            print(f"added {wanted.title}: {measured[-1].miou:.1f} mIoU ({spent:.0f} s)", flush=True)
+        print(table(measured))
+        return 0
+
+    return exit_code(run)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A measurement to come; see `Measurement`."""
+
+    start: str
+    protocol: str
+    fraction: float
+    seed: int
+    settings: Mapping[str, Any]
+    config_hash: str
+    checkpoint_hash: str
+    command: str
+
+    @property
+    def title(self) -> str:
+        """For a line of progress."""
+        return f"{self.protocol}, {100 * self.fraction:g} %, {self.start}, seed {self.seed}"
+
+
+def wanted_of(options: argparse.Namespace, task: Task, command: str) -> Iterator[Wanted]:
+    """The measurements that the command line asks for, in order."""
+    for seed in options.seeds:
+        for protocol in options.protocol:
+            for start in options.start:
+                trained = start == PRETRAINED
+                yield Wanted(
+                    start=start,
+                    protocol=protocol,
+                    fraction=options.fraction if protocol == "finetune" else 1.0,
+                    seed=seed,
+                    settings=asdict(task.linear if protocol == "linear" else task.finetune),
+                    config_hash=task.run.config_hash if trained else task.floor_hash,
+                    checkpoint_hash=task.run.checkpoint_hash if trained else "",
+                    command=command,
+                )
+
+
+@dataclass(frozen=True)
+class Task:
+    """Segmentation with the encoder of one run, as the section `evaluation` of its config says.
+
+    Args:
+        sensor: name of the point cloud. train, test: labelled data.
+        augment: of scans in fine-tuning. linear, finetune: settings of the protocols.
+    """
+
+    run: RunFolder
+    sensor: str
+    train: Dataset
+    test: Dataset
+    augment: Augment | None
+    linear: LinearSettings
+    finetune: FinetuneSettings
+
+    @staticmethod
+    def of(run: RunFolder) -> Task:
+        """The task of a run.
+
+        Raises:
+            ConfigError: when its config describes none.
+        """
+        section = run.config.get("evaluation") or {}
+        missing = [name for name in ("sensor", "train", "test") if name not in section]
+        if missing:
+            raise ConfigError(
+                f"no {', '.join(missing)} in the section `evaluation` of the run's config",
+                where=str(run.path),
+                remedy="say evaluation=dict(sensor='lidar', train=dict(...), test=dict(...)) with "
+                "labelled data sets, as configs/quickstart.py does",
+            )
+        steps = list(flat(built(section.get("augment", []), "evaluation.augment")))
+
+        def augment(sample: Sample, generator: np.random.Generator) -> Sample:
+            return apply_all(steps, sample, generator)
+
+        return Task(
+            run,
+            section["sensor"],
+            cast(Dataset, built(section["train"], "evaluation.train")),
+            cast(Dataset, built(section["test"], "evaluation.test")),
+            augment if steps else None,
+            _settings(LinearSettings, section.get("linear", {})),
+            _settings(FinetuneSettings, section.get("finetune", {})),
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the classes."""
+        known: Mapping[str, Sequence[str]] = getattr(self.test, "class_names", {})
+        if f"{self.sensor}.label" not in known:
+            raise ConfigError(
+                f"the test data do not name the classes of {self.sensor!r}",
+                where="evaluation.test",
+                remedy="read a data set with labels (SimulatedWorld: labels=True)",
+            )
+        return tuple(known[f"{self.sensor}.label"])
+
+    @property
+    def floor_hash(self) -> str:
+        """What the results of new weights depend on, beside settings and seed."""
+        data = {name: self.run.config["evaluation"][name] for name in ("train", "test")}
+        return digest([self.run.architecture_hash(self.sensor), self.sensor, data])
+
+    def encoder(self, start: str, seed: int) -> Encoder:
+        """The run's encoder, or one with new weights."""
+        if start == PRETRAINED:
+            return cast(Encoder, cast(Any, self.run.load()[self.sensor]).encoder)
+        torch.manual_seed(seed)
+        return cast(Encoder, self.run.fresh()[self.sensor])
+
+    def measure(self, wanted: Wanted) -> Measurement:
+        """Train a head, with or without its encoder, and count what it predicts."""
+        rows = subset(len(self.train), wanted.fraction, wanted.seed)
+        train = {"linear": self._linear, "finetune": self._finetune}[wanted.protocol]
+        found = train(self.encoder(wanted.start, wanted.seed), rows, wanted.seed)
+        return Measurement(
+            start=wanted.start,
+            protocol=wanted.protocol,
+            fraction=wanted.fraction,
+            seed=wanted.seed,
+            miou=found.miou,
+            iou=per_class(found.names, found.iou.tolist()),
+            scans=len(rows),
+            settings=wanted.settings,
+            config_hash=wanted.config_hash,
+            checkpoint_hash=wanted.checkpoint_hash,
+            versions=versions(),
+            command=wanted.command,
+        )
+
+    def _linear(self, encoder: Encoder, rows: Sequence[int], seed: int) -> Segmented:
+        head = train_linear(
+            encoder, self.train, self.sensor, len(self.names), settings=self.linear, seed=seed
+        )
+        return segment(encoder, head, self.test, self.sensor, self.names)
+
+    def _finetune(self, encoder: Encoder, rows: Sequence[int], seed: int) -> Segmented:
+        done = finetune(
+            encoder,
+            self.train,
+            rows,
+            self.sensor,
+            len(self.names),
+            settings=self.finetune,
+            augment=self.augment,
+            seed=seed,
+        )
+        return segment(done.encoder, done.head, self.test, self.sensor, self.names)
+
+
+def _settings(kind: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    try:
+        return kind(**given)
+    except TypeError as error:
+        raise ConfigError(str(error), where="evaluation", remedy=f"see {kind.__name__}") from error

@@ -1,0 +1,162 @@
+"""Results of segmentation on disk, and their table: pretrained beside new weights."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sensorfusion.errors import DataError
+from sensorfusion.evaluation.report import digest
+from sensorfusion.evaluation.report import write as write_text
+
+FORMAT = 1
+PRETRAINED, RANDOM = "pretrained", "random"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """What one head, with its encoder, reached.
+
+    Args:
+        start: of the encoder: "pretrained", or "random", which is the floor.
+        protocol: "linear", or "finetune" of the encoder too. fraction: of the labels.
+        seed: of heads, drawn points and scans, and of new weights.
+        miou: per cent. iou: class -> per cent, None for a class without test points.
+        scans: labelled scans that it was trained on. settings: of the protocol.
+        config_hash, checkpoint_hash: of the run and its weights ("" of new ones).
+        versions: of what computed it. command: how to compute it again.
+    """
+
+    start: str
+    protocol: str
+    fraction: float
+    seed: int
+    miou: float
+    iou: Mapping[str, float | None]
+    scans: int
+    settings: Mapping[str, Any]
+    config_hash: str
+    checkpoint_hash: str
+    versions: Mapping[str, str]
+    command: str
+
+    @property
+    def key(self) -> str:
+        """Hash of what decides the result."""
+        return key_of(self)
+
+
+def key_of(measured: Any) -> str:
+    """Hash of what decides a result, of a `Measurement` or of one to come."""
+    names = ("start", "protocol", "fraction", "seed", "settings", "config_hash", "checkpoint_hash")
+    return digest([getattr(measured, name) for name in names])[:24]
+
+
+def read(path: Path) -> list[Measurement]:
+    """The measurements of a file; none when there is no such file.
+
+    Raises:
+        DataError: when it cannot be read.
+    """
+    if not path.exists():
+        return []
+    try:
+        document = json.loads(path.read_text())
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
+        return [Measurement(**entry) for entry in document["measurements"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"no results of segmentation: {type(error).__name__}: {error}",
+            where=str(path),
+            remedy="delete the file; the same command measures again",
+        ) from error
+
+
+def write(path: Path, measurements: Sequence[Measurement]) -> None:
+    """Write JSON and, beside it, the table as Markdown; each whole or not at all."""
+    document = {"format": FORMAT, "measurements": [asdict(each) for each in measurements]}
+    write_text(path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(path.with_suffix(".md"), table(measurements))
+
+
+def table(measurements: Sequence[Measurement]) -> str:
+    """Mean IoU over the seeds, the floor in italics, and what pretraining adds seed by seed."""
+    lines = ["# Segmentation of points", ""]
+    tasks = dict.fromkeys((m.protocol, m.fraction) for m in measurements)
+    lines += ["| task | start | mIoU | seeds | labelled scans |", "|---|---|---|---|---|"]
+    for protocol, fraction in tasks:
+        for start in (PRETRAINED, RANDOM):
+            found = _of(measurements, protocol, fraction, start)
+            if found:
+                title = f"*{start}*" if start == RANDOM else start
+                scans = " to ".join(sorted({str(m.scans) for m in found.values()}))
+                values = _spread([m.miou for m in found.values()])
+                lines.append(
+                    f"| {title_of(protocol, fraction)} | {title} | {values} "
+                    f"| {len(found)} | {scans} |"
+                )
+    lines += ["", "Gain of pretraining, seed by seed:", ""]
+    for protocol, fraction in tasks:
+        gains = gains_of(measurements, protocol, fraction)
+        if gains:
+            each = ", ".join(f"{gain:+.1f}" for gain in gains.values())
+            lines.append(f"- {title_of(protocol, fraction)}: {each}")
+    return "\n".join([*lines, "", *_classes(measurements)]) + "\n"
+
+
+def gains_of(
+    measurements: Sequence[Measurement], protocol: str, fraction: float
+) -> dict[int, float]:
+    """Seed -> mIoU from pretrained minus that from new weights."""
+    pretrained, new = (_of(measurements, protocol, fraction, s) for s in (PRETRAINED, RANDOM))
+    return {seed: pretrained[seed].miou - new[seed].miou for seed in sorted({*pretrained} & {*new})}
+
+
+def title_of(protocol: str, fraction: float) -> str:
+    """How a task is called."""
+    name = "linear probe" if protocol == "linear" else "fine-tuning"
+    return f"{name}, {100 * fraction:g} % of the labels"
+
+
+def _classes(measurements: Sequence[Measurement]) -> list[str]:
+    if not measurements:
+        return []
+    names = list(measurements[0].iou)
+    heads = dict.fromkeys((m.protocol, m.fraction, m.start) for m in measurements)
+    titles = [f"{title_of(p, f)}, {s}" for p, f, s in heads]
+    lines = ["| class | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
+    for name in names:
+        cells = []
+        for protocol, fraction, start in heads:
+            found = _of(measurements, protocol, fraction, start).values()
+            values = [v for m in found if (v := m.iou[name]) is not None]
+            cells.append(f"{statistics.mean(values):.1f}" if values else "-")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def _of(
+    measurements: Sequence[Measurement], protocol: str, fraction: float, start: str
+) -> dict[int, Measurement]:
+    wanted = (protocol, fraction, start)
+    return {m.seed: m for m in measurements if (m.protocol, m.fraction, m.start) == wanted}
+
+
+def _spread(values: Sequence[float]) -> str:
+    mean = statistics.mean(values)
+    if len(values) < 2:
+        return f"{mean:.1f}"
+    return f"{mean:.1f} ± {statistics.stdev(values):.1f}"
+
+
+def per_class(names: Sequence[str], iou: Sequence[float]) -> dict[str, float | None]:
+    """Class -> per cent, None where there is none."""
+    return {
+        name: None if math.isnan(value) else value for name, value in zip(names, iou, strict=True)
+    }
