@@ -1,0 +1,44 @@
+"""The progress of a job: a bar on a terminal, elsewhere a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+_LINES = 10.0  # seconds between lines where no terminal shows a bar
+
+
+class ProgressBar:
+    """Shows, on standard error and while it is entered, how many of `total` are done."""
+
+    def __init__(self, name: str, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        self.total = total
+        self.spoke = time.monotonic()
+        self.bar = Progress(
+            name,
+            BarColumn(),
+            MofNCompleteColumn(),
+            "{task.description}",
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.bar.add_task("", total=total)
+
+    def __enter__(self) -> ProgressBar:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def advance(self, done: int, text: str = "") -> None:
+        """Show how far it is."""
+        self.bar.update(self.task, completed=done, description=text)
+        if self.bar.disable and time.monotonic() - self.spoke > _LINES:
+            self.spoke = time.monotonic()
+            print(f"{done}/{self.total}{text and ': '}{text}", file=sys.stderr, flush=True)
