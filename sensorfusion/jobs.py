@@ -81,11 +81,13 @@ def processors() -> int:
 def _begin_worker(parent: int) -> None:
     """Leave signals to the parent, end when it is gone, and use one thread."""
     import cv2
+    import numba
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     cv2.setNumThreads(1)
+    numba.set_num_threads(1)
 
 
 def _end_with(parent: int) -> None:

@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     root, masks = (Path(p) if p else None for p in (options.root, options.masks))
     items = list_items(options.images, root=root, masks=masks, without=Path(options.out))
     method = _method(options, items)
-    bar = _Bar("superpixels", len(items))
+    bar = _Bar(len(items))
     with StopRequest() as stop, bar:
         settings: dict[str, Any] = {
             "workers": min(options.workers, len(items)),
@@ -89,7 +89,11 @@ def _described(summary: Summary, images: int) -> str:
 class _Bar(ProgressBar):
     """Progress of the job."""
 
+    def __init__(self, images: int) -> None:
+        super().__init__("superpixels")
+        self.images = images
+
     def show(self, summary: Summary) -> None:
         """Show how far it is."""
         done = len(summary.entries) + len(summary.problems)
-        self.advance(done, f"{summary.made} made, {len(summary.problems)} in trouble")
+        self.advance(done, self.images, f"{summary.made} made, {len(summary.problems)} in trouble")
