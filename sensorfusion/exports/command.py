@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", required=True, choices=list(FORMATS))
     parser.add_argument("--out", required=True, help="folder that is not there yet, or empty")
     parser.add_argument(
-        "--scenes", type=_numbers, default=default.scenes, metavar="N[-M],...",
-        help="numbers of scenes, e.g. 0-7 or 0,3 (default 0)",
+        "--scenes", default="0", metavar="N[-M],...",
+        help="numbers of scenes, e.g. 0-7 or 0,3 (default %(default)s)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of everything (default 0)")
     parser.add_argument(
@@ -63,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
     out, name = Path(options.out), str(options.format)
     with ProgressBar(name) as bar:
         settings = ExportOptions(
-            scenes=options.scenes,
+            scenes=_numbers(options.scenes),
             seed=options.seed,
             frames=options.frames,
             image_size=tuple(options.image_size) if options.image_size else None,
@@ -92,10 +93,15 @@ def export(name: str, options: ExportOptions, out: Path) -> None:
 
 
 def _numbers(text: str) -> tuple[int, ...]:
+    """The numbers that ranges name: 0-2,5 is 0, 1, 2, 5."""
     numbers: list[int] = []
     for part in text.split(","):
-        first, _, last = part.partition("-")
-        numbers += range(int(first), int(last or first) + 1)
-    if not numbers:
-        raise ConfigError(f"scenes {text!r}", remedy="give numbers and ranges, e.g. 0-7 or 0,3")
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip(), flags=re.ASCII)
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if last < first:
+            raise ConfigError(
+                f"--scenes {text}: no scenes in {part!r}",
+                remedy="give numbers from 0 and ranges, e.g. 0-7 or 0,3",
+            )
+        numbers += range(first, last + 1)
     return tuple(numbers)
