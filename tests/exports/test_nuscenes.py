@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.spatial import cKDTree
 
 from sensorfusion.datasets.simulated import SimulatedWorld
 from sensorfusion.exports import nuscenes_tables as tables
@@ -19,9 +20,11 @@ from sensorfusion.geometry.cameras import cameras
 from sensorfusion.geometry.poses import invert, pose_from_quaternion
 from sensorfusion.geometry.projection import project_pairs
 from sensorfusion.geometry.view import NUSCENES_DEVKIT
+from sensorfusion.simulation.classes import ROAD, SIDEWALK
 from sensorfusion.simulation.rig import photograph
 from sensorfusion.simulation.scan import LIDAR_32, scan
 from sensorfusion.simulation.scene import make_scene
+from sensorfusion.simulation.truth import GROUND_CLASSES, ground_made_of
 
 pytest.importorskip("nuscenes")
 mpl.use("Agg")
@@ -174,9 +177,13 @@ def test_the_devkit_projects_points_where_we_do_and_where_they_are(nusc, scene, 
         rig = cameras(views.intrinsics_K33[k][None], np.array(SIZE[::-1]))
         change = in_camera(nusc, sample, channel)[None]
         pairs = project_pairs(truth.points_N3, rig, change, NUSCENES_DEVKIT)
-        assert len(pairs) == uv_3N.shape[1] > 300
-        np.testing.assert_allclose(pairs.uv_E2, uv_3N[:2].T, atol=2e-3)
-        np.testing.assert_allclose(pairs.depth_E, depth_N, rtol=1e-4)
+        # The devkit works in single precision: a point on the border may fall on either side.
+        assert abs(len(pairs) - uv_3N.shape[1]) <= 2
+        assert len(pairs) > 300
+        near = cKDTree(np.column_stack([pairs.uv_E2, pairs.depth_E])).query(
+            np.column_stack([uv_3N[:2].T, depth_N])
+        )[0]
+        assert np.sort(near)[:-2].max() < 5e-3
         u, v = pairs.pixels().T
         depth = views.picture.depth_KHW[k, v, u]
         still = standing[pairs.point_E]
@@ -238,8 +245,6 @@ def test_sweeps_of_the_devkit_lie_upon_each_other(nusc, scene):
     lags = np.unique(np.round(lag, 6))
     np.testing.assert_allclose(lags, [0.0, 0.05, 0.1], atol=1e-6)
     # Points of the earlier turns lie on what stands, seen by the later one.
-    from scipy.spatial import cKDTree
-
     old, new = cloud.points[:3, lag[0] > 0.04].T, cloud.points[:3, lag[0] < 0.01].T
     near = old[np.linalg.norm(old, axis=1) < 12]
     assert np.median(cKDTree(new).query(near)[0]) < 0.12
@@ -257,12 +262,16 @@ def test_lidarseg_counts(nusc, capsys, scene):
     assert "Calculated stats for 3 point clouds" in capsys.readouterr().out
 
 
-def test_ego_poses_are_on_the_street_of_the_map(nusc, scene):
+def test_the_map_shows_street_and_pavement(nusc, scene):
     mask = nusc.map[0]["mask"]
     places = np.array([row["translation"][:2] for row in nusc.ego_pose])
     assert mask.is_on_mask(*places.T).all()
-    across = T_global_block(scene)[:2, :2] @ (0.0, scene.ground.half_street + 30.0)
-    assert not mask.is_on_mask(*(places + across).T).any()
+    block = np.random.default_rng(0).uniform((-140, -75, 0), (140, 75, 0), (2000, 3))
+    T_map = T_global_block(scene)
+    on_map = mask.is_on_mask(*(block @ T_map[:3, :3].T + T_map[:3, 3])[:, :2].T)
+    made = GROUND_CLASSES[ground_made_of(scene.standing, block[:, :2])]
+    assert (on_map == np.isin(made, (ROAD, SIDEWALK))).mean() > 0.99  # but for its pixels' edges
+    assert 0.2 < on_map.mean() < 0.8
 
 
 def test_the_devkit_renders_a_sample(nusc, tmp_path):
