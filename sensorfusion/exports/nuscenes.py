@@ -41,6 +41,7 @@ CHANNELS = {name: "CAM_" + name.removeprefix("camera.").upper() for name in RIG}
 INTENSITY = 255.0  # what 1 is written as
 PIXELS = 10  # of the map, per metre
 REACH = 166.0  # metres from the middle of a block that its map shows
+ROWS = 512  # of the map that are worked out at once
 VEHICLES_STAND = 0.2  # m/s below which what could move has stopped
 
 
@@ -74,7 +75,7 @@ def make_keyframe(options: ExportOptions, folder: Path, number: int, step: int) 
     if step == 0:
         write(
             folder / "maps" / f"{tables.map_token(options.seed, number)}.png",
-            _encoded(street_map(scene), "PNG"),
+            _encoded(street_map(scene), "PNG", compress_level=1),
         )
     else:
         for n in range(options.sweeps, 0, -1):
@@ -164,14 +165,15 @@ def street_map(scene: Scene) -> npt.NDArray[np.uint8]:
     image = np.zeros((side, side), dtype=np.uint8)
     T_block_global = invert(T_global_block(scene))
     street = np.isin(GROUND_CLASSES, (ROAD, SIDEWALK))
-    for row in range(side):
-        places = np.zeros((side, 3))
-        places[:, 0], places[:, 1] = np.arange(side) / PIXELS, (side - row) / PIXELS
-        x, y, _ = (places @ T_block_global[:3, :3].T + T_block_global[:3, 3]).T
+    (cos, sin, _, left), (_, _, _, low) = T_block_global[:2]  # which turns about z alone
+    x_global = np.arange(side) / PIXELS
+    for first in range(0, side, ROWS):
+        rows = image[first : first + ROWS]
+        y_global = (side - first - np.arange(len(rows))[:, None]) / PIXELS
+        x, y = cos * x_global + sin * y_global + left, cos * y_global - sin * x_global + low
         inside = (np.abs(x) < HALF_LENGTH) & (np.abs(y) < HALF_WIDTH)
-        if inside.any():
-            made = ground_made_of(scene.standing, np.column_stack([x, y])[inside])
-            image[row, inside] = np.where(street[made], 255, 0)
+        made = ground_made_of(scene.standing, np.column_stack([x[inside], y[inside]]))
+        rows[inside] = np.where(street[made], 255, 0)
     return image
 
 
