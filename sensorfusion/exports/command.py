@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sensorfusion.errors import ConfigError
-from sensorfusion.exports import nuscenes, semantickitti
-from sensorfusion.exports.folder import unfinished
 from sensorfusion.exports.options import ExportOptions
+from sensorfusion.exports.unfinished import unfinished
 from sensorfusion.jobs import processors
 from sensorfusion.progress_bar import ProgressBar
 
 Writer = Callable[[ExportOptions, Path], None]
-FORMATS: dict[str, Writer] = {
-    "nuscenes": nuscenes.write_nuscenes,
-    "semantickitti": semantickitti.write_semantickitti,
-}
+
+
+def _nuscenes(options: ExportOptions, folder: Path) -> None:
+    from sensorfusion.exports.nuscenes import write_nuscenes
+
+    write_nuscenes(options, folder)
+
+
+def _semantickitti(options: ExportOptions, folder: Path) -> None:
+    from sensorfusion.exports.semantickitti import write_semantickitti
+
+    write_semantickitti(options, folder)
+
+
+# Each imports what it needs, so that --help does not.
+FORMATS: dict[str, Writer] = {"nuscenes": _nuscenes, "semantickitti": _semantickitti}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,10 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " all is there; until then it is called OUT.unfinished, and the same command continues."
     )
     parser.add_argument("--format", required=True, choices=list(FORMATS))
-    parser.add_argument("--out", required=True, help="folder that is not there yet, or empty")
     parser.add_argument(
-        "--scenes", default="0", metavar="N[-M],...",
-        help="numbers of scenes, e.g. 0-7 or 0,3 (default %(default)s)",
+        "--out", type=Path, required=True, help="folder that is not there yet, or empty"
+    )
+    parser.add_argument(
+        "--scenes", nargs="+", default=["0"], metavar="N",
+        help="numbers or ranges, e.g. 0-7 or 0 3 (default 0)",
     )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0, help="of everything (default 0)")
     parser.add_argument(
@@ -61,10 +74,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
-    out, name = Path(options.out), str(options.format)
+    out, name = options.out, str(options.format)
     with ProgressBar(name) as bar:
         settings = ExportOptions(
-            scenes=_numbers(options.scenes),
+            scenes=scene_numbers(options.scenes),
             seed=options.seed,
             frames=options.frames,
             image_size=tuple(options.image_size) if options.image_size else None,
@@ -92,16 +105,21 @@ def export(name: str, options: ExportOptions, out: Path) -> None:
         FORMATS[name](options, folder)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """The numbers that ranges name: 0-2,5 is 0, 1, 2, 5."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        found = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip(), flags=re.ASCII)
+def scene_numbers(entries: Sequence[str]) -> tuple[int, ...]:
+    """The numbers that entries such as "3" and "0-7" name, ascending.
+
+    Raises:
+        ConfigError: for an entry that is neither, or an empty range.
+    """
+    numbers: set[int] = set()
+    for entry in entries:
+        found = re.fullmatch(r"(\d+)(?:-(\d+))?", entry, flags=re.ASCII)
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if last < first:
             raise ConfigError(
-                f"--scenes {text}: no scenes in {part!r}",
-                remedy="give numbers from 0 and ranges, e.g. 0-7 or 0,3",
+                f"{entry!r} names no scenes",
+                where="--scenes",
+                remedy="give numbers from 0, or ranges such as 0-7",
             )
-        numbers += range(first, last + 1)
-    return tuple(numbers)
+        numbers.update(range(first, last + 1))
+    return tuple(sorted(numbers))

@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sensorfusion.exports.folder import PARTS
 from sensorfusion.exports.options import ExportOptions, silent
+from sensorfusion.exports.unfinished import PARTS
 from sensorfusion.files import write_whole
 from sensorfusion.jobs import call_all
 from sensorfusion.simulation.scene import Scene, make_scene

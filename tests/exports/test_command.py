@@ -10,7 +10,7 @@ import os
 import pytest
 
 from sensorfusion.errors import ConfigError
-from sensorfusion.exports.command import FORMATS, export
+from sensorfusion.exports.command import FORMATS, export, scene_numbers
 from sensorfusion.exports.options import ExportOptions
 from sensorfusion.files import alone_in
 from sensorfusion.prepare import main
@@ -135,13 +135,17 @@ def test_a_folder_in_use(tmp_path, capsys):
     assert unfinished.is_dir()
 
 
+def test_scenes_are_numbers_and_ranges():
+    assert scene_numbers(["3", "0-2", "2"]) == (0, 1, 2, 3)
+
+
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize(
     "wrong",
     [
         ["--scenes", "-1"],
         ["--scenes", "3-1"],
-        ["--scenes", "0,0"],
+        ["--scenes", "0,1"],
         ["--seed", "-1"],
         ["--frames", "0"],
         ["--frames", "100000"],

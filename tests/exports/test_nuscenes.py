@@ -6,6 +6,7 @@ import itertools
 from pathlib import Path
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from PIL import Image
@@ -276,8 +277,12 @@ def test_the_map_shows_street_and_pavement(nusc, scene):
 
 def test_the_devkit_renders_a_sample(nusc, tmp_path):
     sample = second(nusc)
-    for name, settings in {"boxes": {}, "lidarseg": {"show_lidarseg": True}}.items():
-        path = tmp_path / f"{name}.png"
-        nusc.render_sample(sample["token"], out_path=str(path), verbose=False, **settings)
+    paths = [tmp_path / "sample.png", tmp_path / "lidarseg.png"]
+    nusc.render_sample(sample["token"], out_path=str(paths[0]), verbose=False)
+    nusc.render_pointcloud_in_image(
+        sample["token"], show_lidarseg=True, out_path=str(paths[1]), verbose=False
+    )
+    for path in paths:
         image = np.asarray(Image.open(path).convert("RGB"))
         assert len(np.unique(image.reshape(-1, 3)[::50], axis=0)) > 100
+    plt.close("all")
