@@ -154,10 +154,36 @@ def scene_tables(
         mounts: translation, rotation and intrinsics of every channel.
         keyframes: in order, what `nuscenes.make_keyframe` returned. size: (H, W) of images.
     """
-    scene, log = token("scene", seed, number), token("log", seed, number)
     samples = [_sample_token(seed, number, step) for step in range(len(keyframes))]
+    made = {
+        **_recording_tables(seed, number, samples),
+        "calibrated_sensor": [
+            {
+                "token": _calibrated_token(seed, number, channel),
+                "sensor_token": token("sensor", channel),
+                **mount,
+            }
+            for channel, mount in mounts.items()
+        ],
+        "sample": [
+            {
+                "token": name,
+                "timestamp": known["timestamp"],
+                "scene_token": token("scene", seed, number),
+            }
+            for name, known in zip(samples, keyframes, strict=True)
+        ],
+    }
+    _link(made["sample"])
+    made |= _data_tables(seed, number, keyframes, size)
+    return made | _annotation_tables(seed, number, keyframes)
+
+
+def _recording_tables(seed: int, number: int, samples: Sequence[str]) -> Tables:
+    """The rows of the log, its map and its only scene."""
+    log = token("log", seed, number)
     start = datetime.fromtimestamp(EPOCH + SCENE_PITCH * number, UTC)
-    made: Tables = {
+    return {
         "log": [
             {
                 "token": log,
@@ -177,7 +203,7 @@ def scene_tables(
         ],
         "scene": [
             {
-                "token": scene,
+                "token": token("scene", seed, number),
                 "name": scene_name(number),
                 "description": f"Simulated town, scene {number} of seed {seed}",
                 "log_token": log,
@@ -186,22 +212,7 @@ def scene_tables(
                 "last_sample_token": samples[-1],
             }
         ],
-        "calibrated_sensor": [
-            {
-                "token": _calibrated_token(seed, number, channel),
-                "sensor_token": token("sensor", channel),
-                **mount,
-            }
-            for channel, mount in mounts.items()
-        ],
-        "sample": [
-            {"token": name, "timestamp": known["timestamp"], "scene_token": scene}
-            for name, known in zip(samples, keyframes, strict=True)
-        ],
     }
-    _link(made["sample"])
-    made |= _data_tables(seed, number, keyframes, size)
-    return made | _annotation_tables(seed, number, keyframes)
 
 
 def map_token(seed: int, number: int) -> str:

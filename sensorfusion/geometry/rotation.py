@@ -75,4 +75,4 @@ def quaternion_from_rotation(rotation_33: npt.NDArray[np.float64]) -> npt.NDArra
     turn = rotation_vector(rotation_33)
     angle = float(np.linalg.norm(turn))
     # sinc keeps the limit at no rotation: sin(angle / 2) / angle goes to 1 / 2.
-    return np.array([math.cos(angle / 2), *(0.5 * np.sinc(angle / (2 * np.pi)) * turn)])
+    return np.array([max(math.cos(angle / 2), 0.0), *(0.5 * np.sinc(angle / (2 * np.pi)) * turn)])
