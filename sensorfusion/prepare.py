@@ -6,10 +6,12 @@ import argparse
 from collections.abc import Sequence
 
 from sensorfusion.ending import exit_code
+from sensorfusion.exports import command as simulate
 from sensorfusion.superpixels import command as superpixels
 
 # Each module has `add_arguments(parser)` and `run(options) -> exit code`.
 COMMANDS = {
+    "simulate": (simulate, "the simulated world in the formats of known data sets"),
     "superpixels": (superpixels, "segments of camera images"),
 }
 

@@ -45,6 +45,19 @@ FLAGS = {
     "segment": {"--protocol", "--fraction", "--start", "--seeds", "--out", "--data-root"},
     "doctor": {"--json"},
     "prepare": set(),
+    "prepare simulate": {
+        "--format",
+        "--out",
+        "--scenes",
+        "--seed",
+        "--frames",
+        "--image-size",
+        "--quality",
+        "--sweeps",
+        "--camera-sweeps",
+        "--distorted",
+        "--workers",
+    },
     "prepare superpixels": {"--method", "--set", "--masks", "--root", "--workers", "--check"},
 }
 # Written apart, so that this file does not find itself.

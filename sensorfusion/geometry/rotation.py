@@ -94,3 +94,11 @@ def rotation_vector(rotation_33: npt.NDArray[np.float64]) -> npt.NDArray[np.floa
     axis = symmetric[:, int(np.argmax(np.diag(symmetric)))]
     sign = -1.0 if float(axis @ doubled_sine) < 0 else 1.0
     return np.asarray(sign * angle * axis / np.linalg.norm(axis), dtype=np.float64)
+
+
+def quaternion_from_rotation(rotation_33: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The unit quaternion (w, x, y, z) of a rotation, with w >= 0: float64 [4]."""
+    turn = rotation_vector(rotation_33)
+    angle = float(np.linalg.norm(turn))
+    # sinc keeps the limit at no rotation: sin(angle / 2) / angle goes to 1 / 2.
+    return np.array([max(math.cos(angle / 2), 0.0), *(0.5 * np.sinc(angle / (2 * np.pi)) * turn)])

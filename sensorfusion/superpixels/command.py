@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from sensorfusion.errors import ConfigError
+from sensorfusion.jobs import processors
+from sensorfusion.progress_bar import ProgressBar
 from sensorfusion.signals import EXIT_STOPPED, StopRequest
 from sensorfusion.superpixels.listing import Item, list_items
 from sensorfusion.superpixels.methods import METHODS, Method, method_of
 from sensorfusion.superpixels.prepare import Summary, check, prepare
 
 EXIT_PROBLEMS = 1
-_LINES = 10.0  # seconds between lines where no terminal shows a bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--masks", help="folder of masks made elsewhere, named as the images")
     parser.add_argument("--root", help="images are named by their paths below it")
-    parser.add_argument("--workers", type=int, default=_processors(), help="default %(default)s")
+    parser.add_argument("--workers", type=int, default=processors(), help="default %(default)s")
     parser.add_argument(
         "--check", action="store_true", help="make nothing; list what is missing or damaged"
     )
@@ -49,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
     root, masks = (Path(p) if p else None for p in (options.root, options.masks))
     items = list_items(options.images, root=root, masks=masks, without=Path(options.out))
     method = _method(options, items)
-    with StopRequest() as stop, _Bar(len(items)) as bar:
+    bar = _Bar(len(items))
+    with StopRequest() as stop, bar:
         settings: dict[str, Any] = {
             "workers": min(options.workers, len(items)),
             "report": bar.show,
@@ -87,44 +86,14 @@ def _described(summary: Summary, images: int) -> str:
     return f"{text}, {missing} have none" if missing else text
 
 
-def _processors() -> int:
-    affinity: Callable[[int], set[int]] | None = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-class _Bar:
-    """Progress: a bar on a terminal, elsewhere a line now and then; both on standard error."""
+class _Bar(ProgressBar):
+    """Progress of the job."""
 
     def __init__(self, images: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        console = Console(stderr=True)
+        super().__init__("superpixels")
         self.images = images
-        self.spoke = time.monotonic()
-        self.bar = Progress(
-            "superpixels",
-            BarColumn(),
-            MofNCompleteColumn(),
-            "{task.description}",
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self.task = self.bar.add_task("", total=images)
-
-    def __enter__(self) -> _Bar:
-        self.bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
 
     def show(self, summary: Summary) -> None:
         """Show how far it is."""
         done = len(summary.entries) + len(summary.problems)
-        text = f"{summary.made} made, {len(summary.problems)} in trouble"
-        self.bar.update(self.task, completed=done, description=text)
-        if self.bar.disable and time.monotonic() - self.spoke > _LINES:
-            self.spoke = time.monotonic()
-            print(f"{done}/{self.images}: {text}", file=sys.stderr, flush=True)
+        self.advance(done, self.images, f"{summary.made} made, {len(summary.problems)} in trouble")

@@ -6,21 +6,13 @@ every other one is made. So a job may be killed at any moment.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import itertools
-import multiprocessing
-import os
-import signal
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sensorfusion.errors import ConfigError, DataError
+from sensorfusion.files import alone_in
+from sensorfusion.jobs import call_all
 from sensorfusion.superpixels.folder import (
     MANIFEST,
     Entry,
@@ -30,8 +22,6 @@ from sensorfusion.superpixels.folder import (
 )
 from sensorfusion.superpixels.listing import Item
 from sensorfusion.superpixels.methods import Method, key_of
-
-_AHEAD = 2  # tasks under way or waiting for each worker
 
 
 @dataclass(frozen=True)
@@ -92,7 +82,7 @@ def prepare(
     """
     folder = open_or_create(path, method)
     summary = Summary()
-    with _alone_in(path):
+    with alone_in(path, "prepares superpixels"):
         before = folder.manifest()
         try:
             for outcome in _outcomes(folder, method, items, workers, stopping, make=True):
@@ -165,69 +155,6 @@ def _outcomes(
     stopping: Callable[[], bool],
     make: bool,
 ) -> Iterator[Outcome]:
-    if workers < 1:
-        raise ConfigError(f"workers = {workers}, expected at least 1")
-    if workers == 1:
-        for item in items:
-            if stopping():
-                return
-            yield examine(folder, method, item, make)
-        return
-    waiting = iter(items)
-    pending: set[Future[Outcome]] = set()
-    # Fresh processes: a fork would inherit the lock of the folder and the threads of the bar.
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), _begin_worker, (os.getpid(),)
-    )
-    try:
-        while True:
-            free = 0 if stopping() else _AHEAD * workers - len(pending)
-            for item in itertools.islice(waiting, free):
-                pending.add(pool.submit(examine, folder, method, item, make))
-            if not pending:
-                return
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
-    except BrokenProcessPool as error:
-        raise DataError(
-            "a worker process died; often memory has run out",
-            where=str(folder.path),
-            remedy="run the same command with fewer --workers; it continues",
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker(parent: int) -> None:
-    """Leave signals to the parent, end when it is gone, and use one thread."""
-    import cv2
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    cv2.setNumThreads(1)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
-
-
-@contextlib.contextmanager
-def _alone_in(path: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the system gives back however the process ends."""
-    try:
-        file = (path / ".lock").open("w")
-    except OSError as error:
-        raise ConfigError(f"cannot write: {error}", where=str(path)) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigError(
-                "another process prepares superpixels in this folder",
-                where=str(path),
-                remedy="wait for it to end, or choose another folder",
-            ) from error
-        yield
+    calls = ((folder, method, item, make) for item in items)
+    where = str(folder.path)
+    return call_all(examine, calls, workers=workers, stopping=stopping, where=where)

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from sensorfusion.geometry.rotation import rotation_about, rotation_xyz
+from sensorfusion.geometry.rotation import (
+    quaternion_from_rotation,
+    rotation_about,
+    rotation_from_quaternion,
+    rotation_xyz,
+)
 
 
 def test_quarter_turns_are_right_handed():
@@ -25,3 +30,14 @@ def test_three_angles_are_three_turns_in_order():
     angles = [10.0, -70.0, 200.0]
     x, y, z = (rotation_about(a, np.deg2rad(d)) for a, d in zip(np.eye(3), angles, strict=True))
     np.testing.assert_allclose(rotation_xyz(angles), x @ y @ z, atol=1e-12)
+
+
+def test_quaternions_and_back():
+    axes = np.random.default_rng(0).normal(size=(20, 3))
+    for angle in (0.0, 1e-12, 1e-6, 0.4, 2.9, 3.1, np.pi - 1e-7, np.pi):
+        for axis in (*np.eye(3), *axes):
+            rotation = rotation_about(axis, angle)
+            wxyz = quaternion_from_rotation(rotation)
+            assert wxyz[0] >= 0
+            np.testing.assert_allclose(np.linalg.norm(wxyz), 1.0, atol=1e-9)
+            np.testing.assert_allclose(rotation_from_quaternion(wxyz), rotation, atol=1e-8)

@@ -1,0 +1,1 @@
+"""The simulated world written out as data sets of known formats."""
