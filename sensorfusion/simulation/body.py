@@ -69,13 +69,10 @@ class People:
 
     def take(self, rows: npt.NDArray[np.int64]) -> People:
         """Some of the people, also one of them many times."""
-        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
-        return People(
-            **{
-                name: take(value, rows) if isinstance(value, Walk) else value[rows]
-                for name, value in arrays.items()
-            }
-        )
+        values: dict[str, Any] = {
+            f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "walk"
+        }
+        return People(**values, walk=take(self.walk, rows))
 
     def gesture(self, seconds_N: Floats) -> Gesture:
         """How far each is with the action."""
@@ -284,9 +281,17 @@ def _sways(habit: _Habit, now: np.random.Generator) -> tuple[Floats, Floats, Flo
         size[CONTROL[name]] = radians
     for name in ("look", "nod"):
         size[CONTROL[name]] = 0.09
-    rate = 2.0 * np.pi * np.array([now.uniform(0.08, 0.2), now.uniform(0.25, 0.5), now.uniform(0.7, 1.2)])
+    rate = (
+        2.0
+        * np.pi
+        * np.array([now.uniform(0.08, 0.2), now.uniform(0.25, 0.5), now.uniform(0.7, 1.2)])
+    )
     sizes = habit.calm * np.array([1.3, 0.7, 0.22])[:, None] * size
-    return sizes * np.exp(now.normal(0.0, 0.4, sizes.shape)), now.uniform(0, 6.28, sizes.shape), rate
+    return (
+        sizes * np.exp(now.normal(0.0, 0.4, sizes.shape)),
+        now.uniform(0, 6.28, sizes.shape),
+        rate,
+    )
 
 
 # Seconds of an action at rest pace, from and to; repetitions per second, from and to.
@@ -320,9 +325,7 @@ def _timing(
     return (1.0 if per_second else max(1.0, now.uniform(slow, fast) * tempo * seconds)), seconds
 
 
-def _way(
-    habit: _Habit, now: np.random.Generator, action: str, begin: float, pace: float
-) -> Walk:
+def _way(habit: _Habit, now: np.random.Generator, action: str, begin: float, pace: float) -> Walk:
     """Where the person goes: always, during the action, or nowhere."""
     speed, start, stop, angle, until = pace, ALWAYS, NEVER, 0.0, begin + 1.0
     if pace == 0.0:

@@ -127,7 +127,7 @@ def _fullness(first: tuple[Floats, ...], second: tuple[Floats, ...]) -> Floats:
 
 
 def drop(walk: Walk, seconds_N: Floats, leg_N: Floats) -> Floats:
-    """How far the hips are below their height when standing, metres: least above a standing foot."""
+    """How far the hips are below their height when standing (m): least above a standing foot."""
     half = UNDER * walk.pace(seconds_N) / walk.cadence_N
     deepest = leg_N - np.sqrt(leg_N**2 - half**2)
     rise = 0.5 * (1.0 - np.cos(4.0 * np.pi * walk.stride(seconds_N, "left")))
@@ -154,8 +154,10 @@ def hips(walk: Walk, seconds_N: Floats) -> tuple[Floats, Floats, Floats]:
     """Turn and roll of the pelvis (radians), and its sway to the left (m)."""
     share = walk.pace(seconds_N) / 1.3
     left = 2.0 * np.pi * walk.stride(seconds_N, "left")
-    return -0.11 * share * np.cos(left), 0.06 * share * np.sin(left), 0.022 * share * np.cos(
-        left - 1.9
+    return (
+        -0.11 * share * np.cos(left),
+        0.06 * share * np.sin(left),
+        0.022 * share * np.cos(left - 1.9),
     )
 
 

@@ -155,7 +155,9 @@ def reach(
     knee = thigh_N[:, None] * (cosine[:, None] * down + sine[:, None] * front)
     foot = distance[:, None] * down
     hinge = np.cross(front, down)  # towards the left
-    return _hinged(-knee / thigh_N[:, None], hinge), _hinged((knee - foot) / shank_N[:, None], hinge)
+    return _hinged(-knee / thigh_N[:, None], hinge), _hinged(
+        (knee - foot) / shank_N[:, None], hinge
+    )
 
 
 def _short_of(distance_N: Floats, length_N: Floats) -> Floats:
