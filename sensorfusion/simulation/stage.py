@@ -144,9 +144,7 @@ def _back(generator: np.random.Generator) -> Sketch:
     turn = rotation_about((0, 0, 1), draw(-0.3, 0.3))
     colour, second = muted(generator), muted(generator)
     place = (draw(2.2, 5.0), 0.0, 1.4)
-    sketch.add(
-        BOX, place, (0.1, 6.0, 1.4), colour, texture=texture, second=second, rotation=turn
-    )
+    sketch.add(BOX, place, (0.1, 6.0, 1.4), colour, texture=texture, second=second, rotation=turn)
     return sketch
 
 
