@@ -177,7 +177,10 @@ class _Clip:
     def stage(self) -> Stage:
         """Body and things; who walks is before the camera halfway."""
         generator = self.generator(3)
-        heading = np.pi + generator.normal(0.0, 0.6)
+        walking = self.person.walk.speed_N[0] > 0.0
+        heading = np.pi + (
+            generator.uniform(-np.pi, np.pi) if walking else generator.normal(0.0, 0.6)
+        )
         turn = rotation_about((0, 0, 1), heading)
         half = self.person.walk.place(np.array([0.5 * self.seconds]))[0][0]
         place = turn @ np.array([-half, 0.0, 0.0]) + np.array([*generator.normal(0, 0.15, 2), 0.0])

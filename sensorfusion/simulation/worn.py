@@ -13,7 +13,7 @@ from sensorfusion.simulation.kinematics import JOINT
 from sensorfusion.simulation.motion import NO_NOISE, InertialNoise
 
 Floats = npt.NDArray[np.float64]
-STEP = 2e-3  # seconds, of the central differences
+STEP = 5e-4  # seconds, of the central differences
 STRAPPED = InertialNoise(force=0.12, rate=0.02, force_bias=0.15, rate_bias=0.02)
 
 
