@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from sensorfusion.datasets.dataset import require_known
 from sensorfusion.errors import ConfigError
-from sensorfusion.geometry.cameras import resizing
 from sensorfusion.geometry.clock import Clock, ClockKind
 from sensorfusion.geometry.poses import pose
 from sensorfusion.geometry.rotation import rotation_about
@@ -27,7 +26,7 @@ from sensorfusion.sensors.skeleton import SkeletonWindow
 from sensorfusion.simulation.actions import NAMES as ACTIONS
 from sensorfusion.simulation.body import People, make_person
 from sensorfusion.simulation.kinect import measured
-from sensorfusion.simulation.kinematics import JOINT, SIDES
+from sensorfusion.simulation.kinematics import JOINT, SIDES, Posed
 from sensorfusion.simulation.people import SEGMENTS
 from sensorfusion.simulation.rendering import Picture, render
 from sensorfusion.simulation.stage import ORIGIN, Stage, facing_camera, in_camera, make_stage
@@ -43,7 +42,6 @@ SENSORS: dict[str, type[Reading]] = {
 SUBJECTS = tuple(range(1, 17))
 IMU_RATE, VIDEO_RATE = 50, 30
 FOCAL, FULL = 285.63, (320, 240)  # of the first Kinect, pixels
-INTRINSICS = np.array([[FOCAL, 0.0, 159.5], [0.0, FOCAL, 119.5], [0.0, 0.0, 1.0]])
 
 
 class SimulatedPeople:
@@ -58,7 +56,8 @@ class SimulatedPeople:
         length: number of clips of all subjects; actions and subjects take turns.
         seed: of everything. subjects: whose clips are kept. sensors: which of `SENSORS`.
         worn_on: the joint in which the segment ends that the IMU is strapped to.
-        image_size: (H, W) of the camera's clips. frames: of each.
+        image_size: (H, W) of the camera's clips; what is not 3:4 is cut, not squeezed.
+        frames: of each clip.
         truth: labels also hold what recordings lack: "skeleton.joints" float32 [T, J, 3] without
             errors, "skeleton.hidden" bool [T, J], and colour images their depth and instance
             (1 is the person). Clips differ in length, so these do not collate.
@@ -165,13 +164,13 @@ class _Clip:
     @cached_property
     def person(self) -> People:
         now = self.generator(1)
-        begin = now.uniform(0.1, 0.8)
+        begin = now.uniform(0.2, 2.0)
         return make_person(self.own(0), now, ACTIONS[self.action], begin)
 
     @cached_property
     def seconds(self) -> float:
         end = float(self.person.begin_N[0] + self.person.seconds_N[0])
-        return end + self.generator(2).uniform(0.1, 0.8)
+        return end + self.generator(2).uniform(0.2, 1.6)
 
     @cached_property
     def stage(self) -> Stage:
@@ -179,10 +178,10 @@ class _Clip:
         generator = self.generator(3)
         walking = self.person.walk.speed_N[0] > 0.0
         heading = np.pi + (
-            generator.uniform(-np.pi, np.pi) if walking else generator.normal(0.0, 0.6)
+            generator.uniform(-np.pi, np.pi) if walking else generator.normal(0.0, 1.0)
         )
         turn = rotation_about((0, 0, 1), heading)
-        half = self.person.walk.place(np.array([0.5 * self.seconds]))[0][0]
+        half = float(self.person.walk.place(np.array([0.0, self.seconds]))[0].mean())
         place = turn @ np.array([-half, 0.0, 0.0]) + np.array([*generator.normal(0, 0.15, 2), 0.0])
         return make_stage(generator, self.person, pose(turn, place))
 
@@ -195,7 +194,9 @@ class _Clip:
     @property
     def intrinsics(self) -> Floats:
         height, width = self.image_size
-        return np.asarray(resizing(FULL, (width, height)) @ INTRINSICS)
+        focal = FOCAL * max(width / FULL[0], height / FULL[1])
+        middle = (0.5 * width - 0.5, 0.5 * height - 0.5)
+        return np.array([[focal, 0.0, middle[0]], [0.0, focal, middle[1]], [0.0, 0.0, 1.0]])
 
     @cached_property
     def times(self) -> Floats:
@@ -203,14 +204,22 @@ class _Clip:
         return np.asarray(np.arange(round(self.seconds * VIDEO_RATE)) / VIDEO_RATE)
 
     @cached_property
+    def posed(self) -> Posed:
+        """The body at the skeleton's times, stage axes."""
+        return self.stage.posed(self.times)
+
+    @cached_property
     def joints(self) -> Floats:
         """In the skeleton's axes, without errors."""
-        posed = self.stage.posed(self.times)
-        return in_camera(posed.joints_NJ3, self.camera_pose) * (1.0, -1.0, 1.0)
+        return in_camera(self.posed.joints_NJ3, self.camera_pose) * (1.0, -1.0, 1.0)
 
     @cached_property
     def hidden(self) -> npt.NDArray[np.bool_]:
-        return self.stage.hidden(self.times, self.camera_pose[:3, 3])
+        """Which joints [T, J] are behind something, or beside the picture."""
+        x, y, z = np.moveaxis(self.joints, 2, 0)
+        beside = np.abs(x) * 2.0 * FOCAL > FULL[0] * z
+        beside |= np.abs(y) * 2.0 * FOCAL > FULL[1] * z
+        return beside | self.stage.hidden(self.posed, self.camera_pose[:3, 3])
 
     @cached_property
     def shown(self) -> Floats:

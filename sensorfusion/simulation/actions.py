@@ -235,7 +235,7 @@ def _look_around(g: Gesture) -> Moved:
         _hold(g.part_N),
         {
             "look": 0.85 * wide,
-            "twist": (0.4 + 0.15 * g.fancy_N2[:, 1]) * wide,
+            "twist": (0.55 + 0.15 * g.fancy_N2[:, 1]) * wide,
             "nod": 0.1 * np.sin(0.7 * angle + 1.0),
         },
     )

@@ -332,7 +332,7 @@ def _way(habit: _Habit, now: np.random.Generator, action: str, begin: float, pac
         start = stop = NEVER
     if action == "walk":
         speed = habit.pace * now.uniform(0.8, 1.2)
-        start, stop = begin - now.uniform(0.0, 1.5), begin + now.uniform(2.0, 3.5)
+        start, stop = begin - now.uniform(0.0, 1.0), begin + now.uniform(1.2, 2.4)
     elif action == "turn":
         angle = now.choice([-1.0, 1.0]) * now.uniform(1.0, 3.1)
         until = begin + 0.5 + abs(angle) / (1.7 * habit.tempo * now.uniform(0.8, 1.2))

@@ -63,10 +63,9 @@ class Stage:
         joints = own.joints_NJ3 @ turn.T + self.T_stage_person[:3, 3]
         return Posed(joints, turn @ own.rotation_NJ33)
 
-    def placed(self, seconds_T: Floats) -> tuple[Floats, Floats]:
+    def placed(self, posed: Posed) -> tuple[Floats, Floats]:
         """Centres [T, P, 3] and rotations [T, P, 3, 3] of all shapes, stage axes."""
-        posed = self.posed(seconds_T)
-        count = len(seconds_T)
+        count = len(posed.joints_NJ3)
         bones = np.broadcast_to(self.person.bones_NJ3, (count, *self.person.bones_NJ3.shape[1:]))
         poses = np.tile(np.eye(4), (count, int(self.shapes.object_P.max()) + 1, 1, 1))
         poses[:, : len(SEGMENTS)] = segment_poses(posed, bones)
@@ -77,7 +76,7 @@ class Stage:
 
     def at(self, seconds: float) -> World:
         """The stage at a moment, as rays see it; block axes (add `ORIGIN` to stage axes)."""
-        centre, rotation = (array[0] for array in self.placed(np.array([seconds])))
+        centre, rotation = (array[0] for array in self.placed(self.posed(np.array([seconds]))))
         centre = centre + ORIGIN
         rows, base = np.arange(len(self.shapes)), _empty()
         low, high = bounds(centre, rotation, self.shapes, rows)
@@ -103,15 +102,15 @@ class Stage:
             tints=self.tints,
         )
 
-    def hidden(self, seconds_T: Floats, camera_3: Floats) -> npt.NDArray[np.bool_]:
+    def hidden(self, posed: Posed, camera_3: Floats) -> npt.NDArray[np.bool_]:
         """Which joints [T, J] something hides from a place: a shape `CLEAR` before the joint."""
-        centre, rotation = self.placed(seconds_T)
+        centre, rotation = self.placed(posed)
         count, parts = centre.shape[:2]
         rows = np.tile(np.arange(parts), count)
         maps = unit_maps(centre.reshape(-1, 3), rotation.reshape(-1, 3, 3), self.shapes, rows)
         linear = maps[:, :9].reshape(count, parts, 3, 3)
         start = linear @ camera_3 + maps[:, 9:12].reshape(count, parts, 3)
-        way = self.posed(seconds_T).joints_NJ3 - camera_3
+        way = posed.joints_NJ3 - camera_3
         distance = np.linalg.norm(way, axis=2)
         ray = np.swapaxes(linear @ np.swapaxes(way, 1, 2)[:, None], 2, 3)  # [T, P, J, 3]
         box = (self.shapes.kind_P == BOX)[:, None]

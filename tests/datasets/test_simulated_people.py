@@ -96,10 +96,14 @@ def test_hidden_joints_are_those_that_rays_do_not_reach():
     dataset = SimulatedPeople(384, sensors=("skeleton",), truth=True)
     shares, wrong = [], []
     for index in range(0, 96, 7):
-        sample = dataset[index]
         clip = _Clip(0, index, (60, 80), 2)
         eye = clip.camera_pose[:3, 3]
-        hidden = sample.labels["skeleton.hidden"]
+        hidden = clip.stage.hidden(clip.posed, eye)
+        flagged = dataset[index].labels["skeleton.hidden"]
+        assert flagged[hidden].all()
+        angle = np.abs(clip.joints[..., 0] / clip.joints[..., 2])
+        np.testing.assert_array_equal(flagged[angle > 0.57], True)
+        assert not flagged[(angle < 0.55) & (clip.joints[..., 2] > 3.0) & ~hidden].any()
         shares.append(hidden.mean())
         for row in (0, len(hidden) // 2):
             seconds = float(clip.times[row])
