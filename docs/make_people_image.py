@@ -18,7 +18,7 @@ from PIL import Image
 from sensorfusion.datasets.simulated_people import ACTIONS, SimulatedPeople
 from sensorfusion.sample import Sample
 
-SHOWN = {"walk": 8, "wave": 4, "pick_up": 6, "sit_down": 9, "phone": 5, "jump": 2}  # and whose
+SHOWN = {"walk": 5, "wave": 4, "pick_up": 6, "sit_down": 9, "phone": 5, "jump": 2}  # and whose
 FRAMES, SIZE = 7, (168, 120)
 COLOURS = {"left": "#ff5050", "right": "#4aa3ff"}
 
