@@ -219,7 +219,7 @@ class _Clip:
         x, y, z = np.moveaxis(self.joints, 2, 0)
         beside = np.abs(x) * 2.0 * FOCAL > FULL[0] * z
         beside |= np.abs(y) * 2.0 * FOCAL > FULL[1] * z
-        return beside | self.stage.hidden(self.posed, self.camera_pose[:3, 3])
+        return np.asarray(beside | self.stage.hidden(self.posed, self.camera_pose[:3, 3]))
 
     @cached_property
     def shown(self) -> Floats:
