@@ -68,7 +68,7 @@ class Views:
 
     Args:
         picture: colour, depth and shapes. label_KHW: uint8 class, `IGNORED` for the sky.
-        instance_KHW: int32, 1 + the object's number, 0 for ground and sky.
+        instance_KHW: int32, see `Scene.instances`; 0 for ground and sky.
         T_block_camera_K44: poses at each exposure. intrinsics_K33: in pixels.
         seconds_K: when each camera opened.
     """
@@ -110,7 +110,7 @@ def photograph(
         points = _ground_points(world, picture, poses, intrinsics)
         flat, objects, _ = surfaces(world, picture.shape_KHW.reshape(-1), points)
         label = flat.reshape(picture.shape_KHW.shape)
-        instance = (objects + 1).astype(np.int32).reshape(picture.shape_KHW.shape)
+        instance = scene.instances(objects).reshape(picture.shape_KHW.shape)
     return Views(picture, label, instance, poses, intrinsics, seconds + delays)
 
 

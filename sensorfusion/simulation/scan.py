@@ -97,7 +97,7 @@ class Scan:
         points_N3: float32 (m). With distortion each is in the frame of its own time.
         intensity_N: float32, 0-1. ring_N: int16. time_N: float32, seconds relative to the
             scan's time (the end of the turn), zero without distortion.
-        label_N: uint8 class. instance_N: int32, 1 + the object's number, 0 for the ground.
+        label_N: uint8 class. instance_N: int32, see `Scene.instances`.
         flow_N3: float32, velocity (m/s) of the surface under each point in the world, over the
             `FLOW_SECONDS` after its time, in the sensor's axes at the scan's time.
         shape_N: int32 row of the scene's shapes; their number is the ground.
@@ -153,7 +153,7 @@ def scan(
         ring_N=np.tile(np.arange(beams, dtype=np.int16), steps)[kept],
         time_N=times[kept].astype(np.float32),
         label_N=label[kept],
-        instance_N=(objects[kept] + 1).astype(np.int32),
+        instance_N=scene.instances(objects[kept]),
         flow_N3=(flow @ poses[-1, :3, :3] / FLOW_SECONDS).astype(np.float32),
         shape_N=hits.shape_N[kept],
     )
@@ -206,7 +206,11 @@ def _flow(
         axis=1,
         return_inverse=True,
     )
-    for k, (number, start) in enumerate(keys.T):
-        rows = moving[group.reshape(-1) == k]
-        flow[rows] = scene.displacement(int(number), points_N3[rows], start, start + FLOW_SECONDS)
+    if len(moving):
+        start = keys[1]
+        change = scene.changes(keys[0].astype(np.int64), start, start + FLOW_SECONDS)
+        change = change[group.reshape(-1)]
+        points = points_N3[moving]
+        turned = (change[:, :3, :3] @ points[:, :, None])[:, :, 0]
+        flow[moving] = turned + change[:, :3, 3] - points
     return flow

@@ -8,12 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.geometry.poses import invert
+from sensorfusion.simulation.body import People, crowd, pose
 from sensorfusion.simulation.drive import Drive
 from sensorfusion.simulation.ground import HALF_LENGTH, HALF_WIDTH, Ground, ground_tables
 from sensorfusion.simulation.light import Light, make_light
+from sensorfusion.simulation.people import segment_poses
 from sensorfusion.simulation.shapes import Shapes, pack
 from sensorfusion.simulation.surface import draw_tints
-from sensorfusion.simulation.town import SECONDS, Track, build_town
+from sensorfusion.simulation.town import SECONDS, build_town
+from sensorfusion.simulation.track import Track
 from sensorfusion.simulation.world import (
     World,
     balls_around,
@@ -36,7 +39,10 @@ class Scene:
     Args:
         T_world_block: where the block lies in the world, float64 [4, 4].
         label_O: uint8 class of every object. tracks: where each is at any time.
-        moving_O: the objects whose place changes.
+        owner_O: int64, the first object of the same thing: what instances are told apart by. It
+            is another object only for the segments of a pedestrian.
+        segment_O2: (person, segment) of pedestrians' objects, (-1, 0) of others.
+        people: who they are. moving_O: the objects whose place changes.
         standing: the world of all that stands; the rows of what moves are empty.
     """
 
@@ -48,6 +54,9 @@ class Scene:
     shapes: Shapes
     label_O: npt.NDArray[np.uint8]
     tracks: tuple[Track, ...]
+    owner_O: npt.NDArray[np.int64]
+    segment_O2: npt.NDArray[np.int64]
+    people: People
     moving_O: npt.NDArray[np.int64]
     T_world_block: Floats
     standing: World
@@ -60,7 +69,33 @@ class Scene:
 
     def object_pose(self, number: int, seconds: float) -> Floats:
         """T_block_object, float64 [4, 4]."""
-        return self.tracks[number].pose(self.ground, self.drive, seconds)
+        return np.asarray(self.object_poses(np.array([number]), np.array([seconds]))[0])
+
+    def object_poses(self, number_K: npt.NDArray[np.int64], seconds_K: Floats) -> Floats:
+        """T_block_object of K objects at a time each, float64 [K, 4, 4]."""
+        place, where = np.unique(
+            np.stack([self.owner_O[number_K], seconds_K]), axis=1, return_inverse=True
+        )
+        tracks = [self.tracks[int(owner)] for owner in place[0]]
+        poses = np.stack(
+            [
+                track.pose(self.ground, self.drive, t)
+                for track, t in zip(tracks, place[1], strict=True)
+            ]
+        )
+        out = poses[where.reshape(-1)]
+        person = self.segment_O2[place[0].astype(np.int64), 0]
+        walking = np.nonzero(person >= 0)[0]
+        if len(walking):
+            row = np.full(len(person), -1)
+            row[walking] = np.arange(len(walking))
+            bodies = self.people.take(person[walking])
+            posed = pose(bodies, place[1][walking], follow=True)
+            local = segment_poses(posed, bodies.bones_NJ3)
+            mine = np.nonzero(row[where.reshape(-1)] >= 0)[0]
+            segment = self.segment_O2[number_K[mine], 1]
+            out[mine] = out[mine] @ local[row[where.reshape(-1)][mine], segment]
+        return np.asarray(out)
 
     def ego_pose(self, seconds: float) -> Floats:
         """T_block_ego, float64 [4, 4]."""
@@ -79,9 +114,11 @@ class Scene:
         maps[rows_M] = unit_maps(centre, rotation, self.shapes, rows_M)
         moves[rows_M] = moves_O6[owner]
         low, high = bounds(centre, rotation, self.shapes, rows_M)
-        # Far parts of a turning object move on arcs: within the reach, less than this.
+        # Parts away from the axis of a turning object move on arcs, by less than this.
+        arm = np.linalg.norm(centre[:, :2] - moves[rows_M, 4:], axis=1)
+        arm += np.linalg.norm(self.shapes.half_P3[rows_M], axis=1)
         speed = np.abs(moves[rows_M, :3])
-        speed[:, :2] += np.abs(moves[rows_M, 3:4]) * 8.0
+        speed[:, :2] += (np.abs(moves[rows_M, 3]) * arm)[:, None]
         shift = REACH * speed
         inside = (np.abs(centre[:, 0]) < HALF_LENGTH) & (np.abs(centre[:, 1]) < HALF_WIDTH)
         there = cell_entries(
@@ -99,23 +136,25 @@ class Scene:
             ceiling=float(max(tops.max(), world.ground_IJ.max())) + 0.1,
         )
 
-    def displacement(self, number: int, points_N3: Floats, start: float, end: float) -> Floats:
-        """How far points of an object move from one time to another: float64 [N, 3], block axes."""
-        change = self.object_pose(number, end) @ invert(self.object_pose(number, start))
-        return np.asarray(points_N3 @ (change[:3, :3] - np.eye(3)).T + change[:3, 3])
+    def instances(self, object_N: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
+        """Numbers of things, int32 [N]: 1 + the owner of the object, 0 where it is -1."""
+        return np.where(object_N >= 0, self.owner_O[object_N] + 1, 0).astype(np.int32)
+
+    def changes(self, number_K: npt.NDArray[np.int64], start_K: Floats, end_K: Floats) -> Floats:
+        """What moves points of K objects from one time to another, block axes: [K, 4, 4]."""
+        before = self.object_poses(number_K, start_K)
+        return np.asarray(self.object_poses(number_K, end_K) @ invert(before))
 
     def _motion(self, seconds: float) -> tuple[Floats, Floats]:
         """Poses [O, 4, 4] of what moves, and velocity, yaw rate and pivot [O, 6]."""
-        before, now, after = (
-            np.stack([self.object_pose(number, seconds + d) for number in self.moving_O])
-            for d in (-STEP, 0.0, STEP)
-        )
-        moves = np.zeros((len(now), 6))
+        count = len(self.moving_O)
+        times = np.repeat(seconds + np.array([-STEP, 0.0, STEP]), count)
+        poses = self.object_poses(np.tile(self.moving_O, 3), times).reshape(3, count, 4, 4)
+        before, now, after = poses
+        moves = np.zeros((count, 6))
         moves[:, :3] = (after[:, :3, 3] - before[:, :3, 3]) / (2 * STEP)
-        turn = np.arctan2(after[:, 1, 0], after[:, 0, 0]) - np.arctan2(
-            before[:, 1, 0], before[:, 0, 0]
-        )
-        moves[:, 3] = ((turn + np.pi) % (2 * np.pi) - np.pi) / (2 * STEP)
+        turn = after[:, :3, :3] @ np.swapaxes(before[:, :3, :3], 1, 2)
+        moves[:, 3] = (turn[:, 1, 0] - turn[:, 0, 1]) / (4 * STEP)
         moves[:, 4:] = now[:, :2, 3]
         return now, moves
 
@@ -126,7 +165,8 @@ def make_scene(seed: int, number: int) -> Scene:
     own = np.random.default_rng([seed, number, 1])
     light = make_light(own)
     shapes = pack(town.parts)
-    moving = np.array([track.moves for track in town.tracks])
+    segments = np.array(town.segments)
+    moving = np.array([track.moves for track in town.tracks]) | (segments[:, 0] >= 0)
     poses = np.stack([track.pose(town.ground, town.drive, 0.0) for track in town.tracks])
     labels = np.array(town.labels, dtype=np.uint8)
     standing, entries = _standing(
@@ -145,6 +185,9 @@ def make_scene(seed: int, number: int) -> Scene:
         shapes,
         labels,
         tuple(town.tracks),
+        np.array(town.owners),
+        segments,
+        crowd(town.people),
         np.nonzero(moving)[0],
         place,
         standing,

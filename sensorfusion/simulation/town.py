@@ -10,68 +10,22 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.simulation import buildings, classes, furniture, people, vehicles
+from sensorfusion.simulation.body import People
 from sensorfusion.simulation.drive import Drive, make_drive
 from sensorfusion.simulation.ground import HALF_LENGTH, KERB, PLOT, Ground, make_ground
 from sensorfusion.simulation.shapes import Shape, Sketch
+from sensorfusion.simulation.track import Track
 
 Floats = npt.NDArray[np.float64]
 SECONDS = 20.0  # of a scene
-
-
-@dataclass(frozen=True, eq=False)
-class Track:
-    """Where an object is at time t: along x, and across from the street's middle.
-
-    x = x_0 + speed t + wave sin(rate t + phase) (+ the ego vehicle's x, for those that drive
-    with it); across = a_0 + drift t. What moves faces where it goes; what stands has a heading
-    relative to the street.
-    """
-
-    x: float
-    across: float
-    heading: float = 0.0
-    speed: float = 0.0
-    drift: float = 0.0
-    wave: float = 0.0
-    rate: float = 0.0
-    phase: float = 0.0
-    follows: bool = False
-    lift: float = 0.0
-    free: bool = False  # across is y itself
-
-    @property
-    def moves(self) -> bool:
-        """Whether the object ever changes its place."""
-        return self.follows or self.speed != 0.0 or self.drift != 0.0 or self.wave != 0.0
-
-    def pose(self, ground: Ground, drive: Drive, seconds: float) -> Floats:
-        """T_block_object at a time."""
-        x, speed = self._along(drive, seconds)
-        across = self.across + self.drift * seconds
-        centre, slope = (0.0, 0.0) if self.free else ground.middle(x)
-        y = float(centre) + across
-        if self.moves:
-            heading = math.atan2(float(slope) * speed + self.drift, speed)
-        else:
-            heading = self.heading + math.atan(float(slope))
-        return ground.pose(x, y, heading, lift=self.lift)
-
-    def _along(self, drive: Drive, seconds: float) -> tuple[float, float]:
-        angle = self.rate * seconds + self.phase
-        x = self.x + self.speed * seconds + self.wave * math.sin(angle)
-        speed = self.speed + self.wave * self.rate * math.cos(angle)
-        if self.follows:
-            x += drive.x(seconds) - drive.x(0.0)
-            speed += drive.speed(seconds)
-        return x, speed
 
 
 @dataclass
 class Town:
     """A block while it is built; afterwards `Scene` holds its objects.
 
-    Args:
-        free_S: stretches of kerb that are already taken, as (x from, x to, side).
+    Every list has an entry per object: its shapes, class and track; its owner, the first object
+    of the same thing; and, for the segments of pedestrians, (person, segment), else (-1, 0).
     """
 
     generator: np.random.Generator
@@ -82,12 +36,31 @@ class Town:
         self.parts: list[list[Shape]] = []
         self.labels: list[int] = []
         self.tracks: list[Track] = []
+        self.owners: list[int] = []
+        self.segments: list[tuple[int, int]] = []
+        self.people: list[People] = []
 
     def put(self, sketch: Sketch, label: int, track: Track) -> None:
         """Add an object."""
+        self._add(sketch, label, track, len(self.parts), (-1, 0))
+
+    def put_person(self, person: People, track: Track) -> None:
+        """Add a pedestrian: an object for every segment, all of one owner."""
+        first = len(self.parts)
+        body = people.dressed(self.generator, person.bones_NJ3[0], float(person.size_N[0]))
+        for segment, sketch in enumerate(body):
+            place = (len(self.people), segment)
+            self._add(sketch, classes.PEDESTRIAN, track, first, place)
+        self.people.append(person)
+
+    def _add(
+        self, sketch: Sketch, label: int, track: Track, owner: int, segment: tuple[int, int]
+    ) -> None:
         self.parts.append(sketch.shapes)
         self.labels.append(label)
         self.tracks.append(track)
+        self.owners.append(owner)
+        self.segments.append(segment)
 
     def stand(
         self,
@@ -308,13 +281,14 @@ def _walkers(town: Town, side: int) -> None:
     for x in town.along(-120, 120, (4, generator.uniform(14, 40))):
         across = side * (ground.half_street + generator.uniform(0.9, ground.pavement - 0.5))
         walking = generator.random() < 0.65
-        body = people.pedestrian(generator, walking)
         if walking:
-            pace = generator.choice([-1.0, 1.0]) * generator.uniform(0.7, 1.8)
-            track = Track(x - 10 * pace, across, speed=pace, lift=KERB)
-            town.put(body, classes.PEDESTRIAN, track)
+            speed = generator.choice([-1.0, 1.0]) * generator.uniform(0.7, 1.8)
+            track = Track(x - 10 * speed, across, speed=speed, lift=KERB)
+            pace = abs(speed) * math.hypot(1.0, float(ground.middle(x)[1]))
+            town.put_person(people.passer_by(generator, pace, SECONDS), track)
         elif town.clear_of_junction(x, 2.0):
-            town.stand(body, classes.PEDESTRIAN, x, across, generator.uniform(0, 6.28))
+            track = Track(x, across, generator.uniform(0, 6.28), lift=KERB)
+            town.put_person(people.passer_by(generator, 0.0, SECONDS), track)
 
 
 def _crossing_people(town: Town) -> None:
@@ -327,7 +301,7 @@ def _crossing_people(town: Town) -> None:
         start = -pace * when
         track = Track(x, start, drift=pace)
         if abs(start) < 30:
-            town.put(people.pedestrian(generator, True), classes.PEDESTRIAN, track)
+            town.put_person(people.passer_by(generator, abs(pace), SECONDS), track)
 
 
 def _roadworks(town: Town) -> None:

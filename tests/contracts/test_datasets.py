@@ -17,6 +17,7 @@ from sensorfusion.collate import collate
 from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.generated_motion import GeneratedMotion
 from sensorfusion.datasets.simulated import SimulatedWorld
+from sensorfusion.datasets.simulated_people import SimulatedPeople
 from sensorfusion.datasets.utd_mhad import UtdMhad
 from sensorfusion.sample import Sample
 from sensorfusion.sensors.camera import CropPerson
@@ -39,6 +40,9 @@ MAKE = {
     UtdMhad: lambda root: UtdMhad(root, subjects=(1, 2)),
     SimulatedWorld: lambda root: SimulatedWorld(
         (0,), every=9.0, image_size=(24, 40), sensors=("lidar", "camera.front", "imu", "gnss")
+    ),
+    SimulatedPeople: lambda root: SimulatedPeople(
+        4, sensors=("imu", "skeleton", "camera", "colour"), image_size=(24, 32), frames=4
     ),
     GeneratedMotion: lambda root: GeneratedMotion(4, sensors=SENSORS),
     Cached: lambda root: Cached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),

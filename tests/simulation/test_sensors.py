@@ -142,8 +142,11 @@ def test_flow_moves_points_onto_the_objects_next_pose(scene, world, cloud):
     assert (cloud.flow_N3[~moving] == 0).all()
     later = in_block(scene, cloud.points_N3 + FLOW_SECONDS * cloud.flow_N3, TIME)
     here = in_block(scene, cloud.points_N3, TIME)
-    for number in np.unique(cloud.instance_N[moving]) - 1:
-        mine = cloud.instance_N == number + 1
+    objects = np.where(moving, scene.shapes.object_P[np.where(moving, cloud.shape_N, 0)], -1)
+    assert (scene.segment_O2[np.unique(objects[moving]), 0] >= 0).any()  # limbs, each by itself
+    for number in np.unique(objects[moving]):
+        mine = objects == number
+        assert (cloud.instance_N[mine] == scene.owner_O[number] + 1).all()
         local = [
             points @ m[:3, :3].T + m[:3, 3]
             for points, m in (
@@ -243,3 +246,25 @@ def test_fixes_lie_around_the_vehicle(scene):
     error = fixes(scene, times) - places
     assert 0.8 < error[:, :2].std(axis=0).mean() < 1.6
     np.testing.assert_array_equal(fixes(scene, times[5:6]), fixes(scene, times)[5:6])
+
+
+def test_pedestrians_walk_on_the_ground_and_their_limbs_move():
+    scene = make_scene(5, 2)
+    limbs = np.nonzero(scene.segment_O2[:, 0] == 0)[0]
+    assert len(np.unique(scene.owner_O[limbs])) == 1
+    seconds = np.repeat(np.arange(2.0, 5.0, 0.25), len(limbs))
+    poses = scene.object_poses(np.tile(limbs, 12), seconds).reshape(12, len(limbs), 4, 4)
+    for step, number in ((3, 1), (7, 4)):
+        one = scene.object_pose(int(limbs[number]), 2.0 + 0.25 * step)
+        np.testing.assert_allclose(poses[step, number], one, atol=1e-12)
+    lowest = poses[:, :, 2, 3].min(axis=1)
+    place = poses[:, 0, :2, 3]
+    above = lowest - [float(scene.ground.relief(*xy)[0]) for xy in place]
+    assert (np.abs(above - 0.1) < 0.16).all()  # a foot, with or without a kerb below it
+    people = scene.people
+    walkers = np.nonzero(people.walk.speed_N > 0)[0]
+    first = int(np.nonzero(scene.segment_O2[:, 0] == walkers[0])[0][0])
+    body = np.nonzero(scene.owner_O == first)[0]
+    start, end = (scene.object_poses(body, np.full(len(body), t)) for t in (4.0, 4.4))
+    relative = np.linalg.inv(start[:1]) @ start - np.linalg.inv(end[:1]) @ end
+    assert np.abs(relative).max() > 0.1  # it is no statue
