@@ -22,7 +22,7 @@ from PIL import Image
 
 from sensorfusion.datasets.simulated import EPOCH, SCENE_PITCH
 from sensorfusion.exports import nuscenes_tables as tables
-from sensorfusion.exports.objects import boxes_around, count_inside, visible_share
+from sensorfusion.exports.objects import count_inside, thing_at, visible_share
 from sensorfusion.exports.options import START, ExportOptions, require_frames, within
 from sensorfusion.exports.parts import make_parts, scene_of, write
 from sensorfusion.geometry.poses import Pose, invert, pose
@@ -179,16 +179,17 @@ def street_map(scene: Scene) -> npt.NDArray[np.uint8]:
 
 def _boxes(scene: Scene, seconds: float, measured: Scan, views: Views) -> list[dict[str, Any]]:
     """Boxes of the things that the LiDAR touched."""
-    centre_O3, half_O3 = boxes_around(scene)
     T_block_lidar = scene.ego_pose(seconds) @ LIDAR_32.pose
     points = measured.points_N3.astype(np.float64)
     found = []
     for number in np.unique(measured.instance_N[measured.label_N <= TRUCK]) - 1:
-        T_block_box = scene.object_pose(number, seconds) @ pose(np.eye(3), centre_O3[number])
-        count = count_inside(points, invert(T_block_box) @ T_block_lidar, half_O3[number])
+        thing = thing_at(scene, int(number), seconds)
+        centre, half = thing.box(scene)
+        T_block_box = thing.T_block_thing @ pose(np.eye(3), centre)
+        count = count_inside(points, invert(T_block_box) @ T_block_lidar, half)
         if not count:  # seen elsewhere than where it is at the end of the turn
             continue
-        length, width, height = (2 * half_O3[number]).tolist()
+        length, width, height = (2 * half).tolist()
         found.append(
             {
                 "object": int(number),
@@ -208,7 +209,10 @@ def _attributes(scene: Scene, number: int, seconds: float) -> list[str]:
     if label in (BICYCLE, MOTORCYCLE):  # those that ride have riders
         return ["cycle.with_rider" if moves else "cycle.without_rider"]
     step = 0.05
-    before, after = (scene.object_pose(number, seconds + d)[:3, 3] for d in (-step, step))
+    track = scene.tracks[number]
+    before, after = (
+        track.pose(scene.ground, scene.drive, seconds + d)[:3, 3] for d in (-step, step)
+    )
     goes = float(np.linalg.norm(after - before)) / (2 * step) > VEHICLES_STAND
     if label == PEDESTRIAN:
         return ["pedestrian.moving" if goes else "pedestrian.standing"]
