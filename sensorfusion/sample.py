@@ -15,7 +15,7 @@ N tokens, D embedding width, I ids of a correspondence, K its columns.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -51,6 +51,7 @@ class Reading:
     ARRAYS: ClassVar[tuple[str, ...]] = ()
     OPTIONAL: ClassVar[tuple[str, ...]] = ()
     RAGGED: ClassVar[bool] = False  # True: rows differ between readings (point clouds)
+    IN_TIME: ClassVar[bool] = True  # rows are moments, one time of the clock each
 
     clock: Clock
     axes: str
@@ -62,6 +63,11 @@ class Reading:
 
     def validate(self) -> None:
         """Raise `DataError` when an array has a wrong shape, dtype or a non-finite value."""
+
+    @property
+    def traits(self) -> Mapping[str, Hashable]:
+        """What else readings that share a batch must have in common, e.g. their bands."""
+        return {}
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -171,7 +177,8 @@ class SensorBatch:
         values: arrays by name: [P, ...] stacked, or [sum of rows, ...] for ragged readings; of the
             optional ones those that every present reading has.
         kind: the type of the readings; None when none is present.
-        unit: their common unit. axes: their common frame of axes.
+        unit: their common unit. axes: their common frame of axes. traits: what else they share,
+            e.g. the names of their bands.
         lengths: int64 [P], rows of each reading, for ragged readings only.
         poses: float64 [P, 4, 4] `T_world_sensor`, when every present reading has one.
         calibration: stacked calibration arrays [P, ...], when every present reading has them.
@@ -183,6 +190,7 @@ class SensorBatch:
     kind: type[Reading] | None = None
     unit: str = ""
     axes: str = ""
+    traits: Mapping[str, Hashable] = field(default_factory=dict)
     lengths: Tensor | None = None
     poses: Tensor | None = None
     calibration: Mapping[str, Tensor] = field(default_factory=dict)
