@@ -23,7 +23,7 @@ def collate(samples: Sequence[Sample], index: Sequence[int] | None = None) -> Ba
 
     Raises:
         DataError: when readings of one sensor cannot be stacked.
-        UnitError: when readings of one sensor differ in type, unit, axes or another of their traits.
+        UnitError: when readings of one sensor differ in type, unit, axes or other traits.
     """
     frames = max(len(sample.frames) for sample in samples)
     names = {name for sample in samples for frame in sample.frames for name in frame.readings}

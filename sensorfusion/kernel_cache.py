@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numba.core.caching import FunctionCache
 
-
 _Cache: Any = FunctionCache  # which has no types
 
 

@@ -17,6 +17,7 @@ from sensorfusion.collate import collate
 from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.generated_motion import GeneratedMotion
 from sensorfusion.datasets.simulated import SimulatedWorld
+from sensorfusion.datasets.simulated_region import SimulatedRegion
 from sensorfusion.datasets.utd_mhad import UtdMhad
 from sensorfusion.sample import Sample
 from sensorfusion.sensors.camera import CropPerson
@@ -26,7 +27,7 @@ from sensorfusion.sensors.transform import apply_all
 from sensorfusion.sensors.views import DropSensors
 from tests.datasets.recordings import write_set
 
-KNOWN_DATASETS = 4
+KNOWN_DATASETS = 5
 SENSORS = ("imu", "skeleton", "camera")
 ONE_SIZE = (
     Resample(sensors=("imu", "skeleton"), steps=10),
@@ -40,6 +41,7 @@ MAKE = {
     SimulatedWorld: lambda root: SimulatedWorld(
         (0,), every=9.0, image_size=(24, 40), sensors=("lidar", "camera.front", "imu", "gnss")
     ),
+    SimulatedRegion: lambda root: SimulatedRegion((0, 1), size=16, chip=8, labels=True),
     GeneratedMotion: lambda root: GeneratedMotion(4, sensors=SENSORS),
     Cached: lambda root: Cached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
 }
