@@ -6,11 +6,13 @@ import argparse
 from collections.abc import Sequence
 
 from sensorfusion.ending import exit_code
+from sensorfusion.exports import command as simulate
 from sensorfusion.superpixels import command as superpixels
 
 # Each module has `add_arguments(parser)` and `run(options) -> exit code`.
 COMMANDS = {
     "superpixels": (superpixels, "segments of camera images"),
+    "simulate": (simulate, "the simulated world in the formats of real data sets"),
 }
 
 

@@ -44,6 +44,7 @@ FLAGS = {
     "table": {"--stage", "--only", "--seeds", "--out", "--dry-run", "--data-root"},
     "doctor": {"--json"},
     "prepare": set(),
+    "prepare simulate": {"--format", "--out", "--scenes", "--seed"},
     "prepare superpixels": {"--method", "--set", "--masks", "--root", "--workers", "--check"},
 }
 # Written apart, so that this file does not find itself.

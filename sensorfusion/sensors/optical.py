@@ -55,4 +55,4 @@ def reflectance_of(numbers: Array) -> Array:
 def numbers_of(reflectance: Array) -> Array:
     """An L2A product's digital numbers of reflectances, at least 1 (0 is nodata): uint16."""
     numbers = np.rint((reflectance.astype(np.float64) - L2A_OFFSET) / L2A_SCALE)
-    return numbers.clip(1, 65535).astype(np.uint16)
+    return np.asarray(numbers.clip(1, 65535), np.uint16)

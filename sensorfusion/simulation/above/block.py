@@ -37,7 +37,7 @@ def place_block(grid: Grid, scene: Scene, land: Land) -> None:
 def block_coordinates(grid: Grid, scene: Scene) -> tuple[Floats, Floats]:
     """Block axes of every cell [H, W]."""
     move = invert(scene.T_world_block)
-    x, y = np.meshgrid(grid.x_W, grid.y_H)
+    x, y = np.meshgrid(grid.eastings, grid.northings)
     return (
         np.asarray(move[0, 0] * x + move[0, 1] * y + move[0, 3], np.float32),
         np.asarray(move[1, 0] * x + move[1, 1] * y + move[1, 3], np.float32),

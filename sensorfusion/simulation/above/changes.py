@@ -1,4 +1,4 @@
-"""What happens on the land between two dates: changes that have a name, and growth that has none."""
+"""What happens on the land between two dates."""
 
 from __future__ import annotations
 

@@ -30,19 +30,19 @@ class Grid:
     width: int
 
     @property
-    def x_W(self) -> npt.NDArray[np.float64]:
+    def eastings(self) -> npt.NDArray[np.float64]:
         """East coordinates of the columns' middles."""
         return np.asarray(self.left + self.cell * (np.arange(self.width) + 0.5))
 
     @property
-    def y_H(self) -> npt.NDArray[np.float64]:
+    def northings(self) -> npt.NDArray[np.float64]:
         """North coordinates of the rows' middles."""
         return np.asarray(self.top - self.cell * (np.arange(self.height) + 0.5))
 
     @property
     def xy(self) -> tuple[Floats, Floats]:
         """Both for every cell [H, W]."""
-        x, y = np.meshgrid(self.x_W.astype(np.float32), self.y_H.astype(np.float32))
+        x, y = np.meshgrid(self.eastings.astype(np.float32), self.northings.astype(np.float32))
         return x, y
 
     @property
@@ -66,8 +66,8 @@ class Grid:
 
 def noise(grid: Grid, scale: float, key: int, shift: tuple[float, float] = (0.0, 0.0)) -> Floats:
     """Smooth noise in [0, 1) with features of `scale` metres, moved by `shift`: float32 [H, W]."""
-    i, u = _places((grid.x_W - shift[0]) / scale)
-    j, v = _places((grid.y_H - shift[1]) / scale)
+    i, u = _places((grid.eastings - shift[0]) / scale)
+    j, v = _places((grid.northings - shift[1]) / scale)
     columns, rows = np.arange(i.min(), i.max() + 2), np.arange(j.min(), j.max() + 2)
     values = lattice_reference(columns[None, :], rows[:, None], key).astype(np.float32)
     i, j = i - i.min(), j - j.min()
@@ -133,7 +133,7 @@ class Parcels:
         return _table(self.key, 2 * trait + 1)[self.zone_HW]
 
     @property
-    def gap_HW(self) -> Floats:
+    def gap(self) -> Floats:
         """Distance from the border of the parcel, in metres."""
         inside = np.minimum(
             np.minimum(self.u_HW, self.length_HW - self.u_HW),

@@ -141,7 +141,7 @@ def _woods(grid: Grid, site: Site, land: Land) -> None:
     land.material_HW[wooded & conifer] = NUMBER["conifer"]
     young = wooded & (stands.draw(3) < 0.06)
     land.cover(young, "shrub", 1.5)
-    rides = wooded & (stands.gap_HW < 2.6) & (stands.draw_zone(2) < 0.5)
+    rides = wooded & (stands.gap < 2.6) & (stands.draw_zone(2) < 0.5)
     land.cover(rides, "dry_grass")
     rock = wooded & (steep + 0.05 * crown > 0.62)
     land.cover(rock, "rock")
@@ -186,10 +186,10 @@ def _hedges(grid: Grid, land: Land) -> None:
     """Tracks and hedges between parcels, single trees."""
     fields = land.fields
     lone = (noise(grid, 7.0, 71 + fields.key) > 0.93) & (fields.draw_zone(4) < 0.5)
-    hedge = (fields.gap_HW < 3.6) & (fields.draw_zone(5) < 0.4)
+    hedge = (fields.gap < 3.6) & (fields.draw_zone(5) < 0.4)
     hedge &= noise(grid, 25.0, 72 + fields.key) > 0.3
     track = (fields.border_HW < 2.4) & (fields.draw_zone(6) < 0.7)
-    land.cover(land.farmed_HW & lone & ~(fields.gap_HW > 12.0), "deciduous", 7.0)
+    land.cover(land.farmed_HW & lone & ~(fields.gap > 12.0), "deciduous", 7.0)
     land.cover(land.farmed_HW & hedge, "shrub", 3.0)
     land.cover(land.farmed_HW & track, "gravel")
 

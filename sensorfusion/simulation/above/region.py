@@ -117,7 +117,7 @@ def majority(numbers_HW: Array, factor: int, classes: int) -> Array:
     height, width = (n // factor for n in numbers_HW.shape)
     blocks = numbers_HW.reshape(height, factor, width, factor)
     counts = np.stack([(blocks == n).sum(axis=(1, 3)) for n in range(classes)])
-    return counts.argmax(axis=0).astype(np.uint8)
+    return np.asarray(counts.argmax(axis=0), np.uint8)
 
 
 def _old_map(land: Land) -> Array:

@@ -34,7 +34,7 @@ def build_up(grid: Grid, site: Site, land: Land, where_HW: Array) -> None:
     _buildings(land, houses, lot=19.0, share=(0.55, 0.5), storeys=(2.0, 2.0), roofs=_HOUSES)
     _buildings(land, flats, lot=44.0, share=(0.75, 0.36), storeys=(3.0, 6.0), roofs=_FLATS)
     _buildings(land, industry, lot=72.0, share=(0.8, 0.7), storeys=(2.0, 2.0), roofs=_HALLS)
-    pave_streets(land, where_HW & (blocks.gap_HW < HALF_STREET))
+    pave_streets(land, where_HW & (blocks.gap < HALF_STREET))
 
 
 _HOUSES = ("red_roof", "red_roof", "red_roof", "dark_roof", "grey_roof")
@@ -77,7 +77,7 @@ def _buildings(
     u, v, lots = _lots(blocks, lot)
     long, deep = (share[k] * (0.75 + 0.5 * lots.draw(10 + k)) / 2 for k in (0, 1))
     inside = where_HW & (np.abs(u - 0.5) < long) & (np.abs(v - 0.5) < deep)
-    inside &= (lots.draw(12) < 0.88) & (blocks.gap_HW > HALF_STREET + 1.5)
+    inside &= (lots.draw(12) < 0.88) & (blocks.gap > HALF_STREET + 1.5)
     height = 3.1 * np.floor(storeys[0] + storeys[1] * lots.draw(13)) + 1.0
     roof = np.array([NUMBER[name] for name in roofs])[(lots.draw(14) * len(roofs)).astype(int)]
     land.material_HW[inside] = roof[inside]

@@ -1,0 +1,1 @@
+"""Data sets written out in the formats of the field."""
