@@ -8,15 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
+from sensorfusion.compiled import compiled
 from sensorfusion.geometry.rasters import north_up
 from sensorfusion.simulation.noise import lattice_reference
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
-_KINDS = 65536  # of parcels: what two of one kind share is chance
+KINDS = 16384  # of parcels: what two of one kind share is chance
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,8 @@ class Parcels:
     """A patchwork of zones of one direction each, cut into strips, cut into parcels.
 
     Args:
-        kind_HW: int64 in [0, 65536), of the parcel that a cell lies in; `draw` makes its traits.
-        zone_HW: int64 in [0, 65536), of the zone.
+        kind_HW: int64 in [0, 16384), of the parcel that a cell lies in; `draw` makes its traits.
+        zone_HW: int64 in [0, 16384), of the zone.
         u_HW, v_HW: place in the parcel along and across its strip, in metres from its corner.
         length_HW, breadth_HW: of the parcel, in metres.
         border_HW: distance from the border of the zone, in metres.
@@ -178,35 +180,78 @@ def parcels(
 
 def _zones(x: Floats, y: Floats, size: float, key: int) -> tuple[Array, Floats]:
     """Number of the nearest of a jittered lattice's sites, and distance from its cell's border."""
-    i, j = (np.floor(c / size).astype(np.int64) for c in (x, y))
-    low_i, low_j = int(i.min()) - 1, int(j.min()) - 1
-    columns = np.arange(low_i, int(i.max()) + 2)
-    rows = np.arange(low_j, int(j.max()) + 2)
-    jitter_x, jitter_y = (
-        lattice_reference(columns[None, :], rows[:, None], key + n) for n in (31, 32)
+    ends = [int(np.floor(edge / size)) for edge in (x.min(), x.max(), y.min(), y.max())]
+    columns = np.arange(ends[0] - 1, ends[1] + 2)
+    rows = np.arange(ends[2] - 1, ends[3] + 2)
+    jitter_x, jitter_y, number = (
+        lattice_reference(columns[None, :], rows[:, None], key + n) for n in (31, 32, 33)
     )
-    sites = np.stack([columns + 0.1 + 0.8 * jitter_x, (rows[:, None] + 0.1 + 0.8 * jitter_y)], -1)
-    sites = (sites * size).astype(np.float32).reshape(-1, 2)
-    numbers = (lattice_reference(columns[None, :], rows[:, None], key + 33) * _KINDS).astype(int)
-    base = (j - low_j) * len(columns) + (i - low_i)
-    best = np.full(x.shape, np.inf, np.float32)
-    second, nearest, other = best.copy(), base.copy(), base.copy()
-    for step_j in (-1, 0, 1):
-        for step_i in (-1, 0, 1):
-            site = base + step_j * len(columns) + step_i
-            distance = np.square(sites[site, 0] - x) + np.square(sites[site, 1] - y)
-            closer, between = distance < best, distance < second
-            second = np.where(closer, best, np.where(between, distance, second))
-            other = np.where(closer, nearest, np.where(between, site, other))
-            best = np.where(closer, distance, best)
-            nearest = np.where(closer, site, nearest)
-    apart = np.hypot(*(sites[nearest] - sites[other]).transpose(2, 0, 1))
-    return numbers.reshape(-1)[nearest], (second - best) / (2 * np.maximum(apart, 1e-3))
+    sites = np.stack([columns + 0.1 + 0.8 * jitter_x, rows[:, None] + 0.1 + 0.8 * jitter_y], -1)
+    sites_JI2 = (sites * size).astype(np.float32)
+    corner = np.array([columns[0], rows[0], size], np.float32)
+    nearest_HW, border_HW = nearest_sites(x, y, sites_JI2, corner)
+    return (number * KINDS).astype(np.int64).ravel()[nearest_HW], border_HW
+
+
+def nearest_sites(
+    x_HW: Floats, y_HW: Floats, sites_JI2: Floats, corner_3: Floats
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """The nearest site of each cell, and the distance from the border with the second nearest.
+
+    Args:
+        sites_JI2: one in each square of a lattice, in its middle eight tenths.
+        corner_3: column and row of the lattice's first square, and the squares' size (m).
+    """
+    nearest = np.empty(x_HW.shape, np.int64)
+    border = np.empty(x_HW.shape, np.float32)
+    _find(x_HW, y_HW, sites_JI2, corner_3, nearest, border)
+    return nearest, border
+
+
+@compiled()
+def _find(
+    x: Floats, y: Floats, sites: Floats, corner: Floats, nearest: Array, border: Floats
+) -> None:
+    columns, size = sites.shape[1], corner[2]
+    for row in numba.prange(x.shape[0]):
+        for column in range(x.shape[1]):
+            i = int(np.floor(x[row, column] / size) - corner[0])
+            j = int(np.floor(y[row, column] / size) - corner[1])
+            best, second = np.float32(np.inf), np.float32(np.inf)
+            first, other = 0, 0
+            for n in range(9):
+                near_j, near_i = j + n // 3 - 1, i + n % 3 - 1
+                east = sites[near_j, near_i, 0] - x[row, column]
+                north = sites[near_j, near_i, 1] - y[row, column]
+                square = east * east + north * north
+                if square < best:
+                    second, other = best, first
+                    best, first = square, near_j * columns + near_i
+                elif square < second:
+                    second, other = square, near_j * columns + near_i
+            east = sites[first // columns, first % columns, 0]
+            east -= sites[other // columns, other % columns, 0]
+            north = sites[first // columns, first % columns, 1]
+            north -= sites[other // columns, other % columns, 1]
+            nearest[row, column] = first
+            border[row, column] = (second - best) / (2 * np.sqrt(east * east + north * north))
+
+
+def nearest_sites_reference(
+    x_HW: Floats, y_HW: Floats, sites_JI2: Floats
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """`nearest_sites` by comparing with every site."""
+    sites_S2 = sites_JI2.reshape(-1, 2)
+    away_HWS = np.hypot(x_HW[..., None] - sites_S2[:, 0], y_HW[..., None] - sites_S2[:, 1])
+    order = np.argsort(away_HWS, axis=-1)[..., :2]
+    near, far = np.take_along_axis(away_HWS, order, -1).transpose(2, 0, 1)
+    apart = np.hypot(*(sites_S2[order[..., 0]] - sites_S2[order[..., 1]]).transpose(2, 0, 1))
+    return order[..., 0], (far**2 - near**2) / (2 * apart)
 
 
 def _mixed(first: Array, second: Array, salt: int) -> Array:
-    return np.asarray((lattice_reference(first, second, salt) * _KINDS).astype(np.int64))
+    return np.asarray((lattice_reference(first, second, salt) * KINDS).astype(np.int64))
 
 
 def _table(key: int, trait: int) -> Floats:
-    return np.asarray(lattice_reference(np.arange(_KINDS), trait, key), np.float32)
+    return np.asarray(lattice_reference(np.arange(KINDS), trait, key), np.float32)

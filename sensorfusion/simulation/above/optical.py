@@ -39,6 +39,7 @@ class Pass:
 
     Args:
         date: 0 or 1. azimuth, elevation: of the sun (radians). clouds: share, roughly.
+        cloud_size: of the largest (m).
         haze: path reflectance in the blue that atmospheric correction has left.
         growth: how much drier (or lusher, below 0) all plants are than usual.
     """
@@ -47,6 +48,7 @@ class Pass:
     azimuth: float
     elevation: float
     clouds: float
+    cloud_size: float
     haze: float
     growth: float
 
@@ -60,6 +62,7 @@ def draw_pass(site: Site, date: int) -> Pass:
         azimuth=math.radians(draw(138, 172)),
         elevation=math.radians(draw(30, 62)),
         clouds=float(draw(0.04, 0.3)) if cloudy else 0.0,
+        cloud_size=float(draw(300.0, 1100.0)),
         haze=float(draw(-0.004, 0.012)),
         growth=float(draw(-0.12, 0.18)),
     )
@@ -115,7 +118,7 @@ def clouds(grid: Grid, site: Site, seen: Pass) -> tuple[Floats, Floats]:
     key = site.key + 600 + 50_000 * seen.date
     found = []
     for moved in ((0.0, 0.0), shift):
-        thick = fractal(grid, 900.0, 7, key, 0.55, shift=moved)
+        thick = fractal(grid, seen.cloud_size, 7, key, 0.55, shift=moved)
         level = 1.75 - 3.2 * seen.clouds
         found.append(np.asarray(((thick - level) / 0.8).clip(0, 1) ** 1.4, np.float32))
     return found[0], found[1]
@@ -151,6 +154,9 @@ def _blurred(band_HW: Floats, name: str) -> Floats:
 
 def averaged(fine_HW: Array, factor: int) -> Floats:
     """Means of `factor` x `factor` cells."""
-    height, width = (n // factor for n in fine_HW.shape)
-    blocks = fine_HW.reshape(height, factor, width, factor)
-    return np.asarray(blocks.mean(axis=(1, 3), dtype=np.float32))
+    blocks = fine_HW.reshape(len(fine_HW) // factor, factor, -1)
+    rows = blocks.sum(axis=1, dtype=np.float32)
+    total = rows[:, ::factor].copy()
+    for column in range(1, factor):
+        total += rows[:, column::factor]
+    return np.asarray(total / np.float32(factor**2))

@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from sensorfusion.sensors.raster import Quality
 from sensorfusion.simulation.above.grid import Array, Floats, Grid, fractal
@@ -25,6 +26,7 @@ from sensorfusion.simulation.above.optical import averaged
 from sensorfusion.simulation.above.terrain import Site, slope_of
 
 LOOKS = 4.4  # equivalent number of Sentinel-1's interferometric wide swath
+RESOLUTION = 0.75  # deviation of the answer of a point, in pixels: 18 m at half its power
 NOISE_FLOOR = 10 ** (-2.9)  # power that the receiver's noise adds
 WALL = (1.6, 0.09)  # power of the corner between a wall and the street, VV and VH
 
@@ -63,7 +65,8 @@ def measure(
     generator = np.random.default_rng([site.key, 25, date])
     image = np.empty((2, grid.height, grid.width), np.float32)
     for b, answer in enumerate(scattered(grid.refined(factor), site, land, orbit, date)):
-        seen = averaged(lines.imaged(answer[:, ::turn])[:, ::turn], factor) + NOISE_FLOOR
+        power = averaged(lines.imaged(answer[:, ::turn])[:, ::turn], factor)
+        seen = gaussian_filter(power, RESOLUTION, mode="nearest") + NOISE_FLOOR
         speckle = generator.gamma(LOOKS, 1.0 / LOOKS, seen.shape)
         image[b] = 10.0 * np.log10(seen * speckle)
     quality = np.zeros(image.shape[1:], np.uint8)

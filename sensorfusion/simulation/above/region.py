@@ -12,7 +12,7 @@ from sensorfusion.simulation.above.changes import change_land
 from sensorfusion.simulation.above.grid import Array, Floats, Grid
 from sensorfusion.simulation.above.land import Land, make_land
 from sensorfusion.simulation.above.materials import CLASSES, CROPS, GRASS, LABEL_M
-from sensorfusion.simulation.above.optical import draw_pass, photograph
+from sensorfusion.simulation.above.optical import averaged, draw_pass, photograph
 from sensorfusion.simulation.above.radar import draw_orbit, measure
 from sensorfusion.simulation.above.terrain import Site, draw_site
 from sensorfusion.simulation.scene import Scene, make_scene
@@ -114,9 +114,7 @@ def make_region(seed: int, number: int, size: int) -> Region:
 
 def majority(numbers_HW: Array, factor: int, classes: int) -> Array:
     """The most frequent number in `factor` x `factor` cells (the smaller on a tie): uint8."""
-    height, width = (n // factor for n in numbers_HW.shape)
-    blocks = numbers_HW.reshape(height, factor, width, factor)
-    counts = np.stack([(blocks == n).sum(axis=(1, 3)) for n in range(classes)])
+    counts = np.stack([averaged(numbers_HW == n, factor) for n in range(classes)])
     return np.asarray(counts.argmax(axis=0), np.uint8)
 
 
@@ -137,5 +135,5 @@ def _swath(grid: Grid, site: Site, purpose: int) -> Array:
         draw = np.random.default_rng([site.key, 27, purpose, date]).uniform
         angle, place, cut = draw(-0.25, 0.25) + np.pi * (draw() < 0.5), draw(0.55, 1.0), draw()
         inside = x * np.cos(angle) + y * np.sin(angle) < place * reach
-        valid.append(inside | (cut > 0.2))
+        valid.append(inside | (cut > 0.1))
     return np.stack(valid)

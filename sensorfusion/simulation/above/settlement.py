@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from sensorfusion.simulation.above.grid import Array, Floats, Grid, Parcels, noise
+from sensorfusion.simulation.above.grid import KINDS, Array, Floats, Grid, Parcels, noise
 from sensorfusion.simulation.above.materials import NUMBER
 
 if TYPE_CHECKING:
@@ -86,11 +87,9 @@ def _buildings(
 
 def _lots(blocks: Parcels, size: float) -> tuple[Floats, Floats, Parcels]:
     """Place in a lot, 0 to 1 along both sides, and the lots as parcels."""
-    from dataclasses import replace
-
     across = np.maximum(np.rint(blocks.breadth_HW / (1.3 * size)), 1.0)
     along = np.maximum(np.rint(blocks.length_HW / size), 1.0)
     u, v = blocks.u_HW / blocks.length_HW * along, blocks.v_HW / blocks.breadth_HW * across
     i, j = (np.floor(c).astype(np.int64) for c in (u, v))
-    kind = (blocks.kind_HW * 40503 + i * 9973 + j * 31013) % 65536
+    kind = (blocks.kind_HW * 40503 + i * 9973 + j * 31013) % KINDS
     return u - i, v - j, replace(blocks, kind_HW=kind)

@@ -44,7 +44,7 @@ def draw_site(seed: int, scene: int, T_world_block: npt.NDArray[np.float64]) -> 
         key=int(generator.integers(1 << 30)),
         town=(float(T_world_block[0, 3]), float(T_world_block[1, 3])),
         heading=math.atan2(T_world_block[1, 0], T_world_block[0, 0]),
-        relief=float(draw(6.0, 45.0)),
+        relief=float(draw(6.0, 65.0)),
         woods=float(draw(0.12, 0.42)),
         pasture=float(draw(0.15, 0.5)),
         river=(float(draw(0, math.pi)), float(offset), float(breadth), float(draw(0, 6.28))),
