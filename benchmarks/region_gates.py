@@ -18,13 +18,14 @@ from torch.nn.functional import cross_entropy
 
 from sensorfusion.datasets.simulated_region import SimulatedRegion
 from sensorfusion.sensors.raster import Quality
-from sensorfusion.simulation.above.materials import CHANGES, CLASSES, HARVEST, NONE
+from sensorfusion.simulation.above.materials import CLASSES, HARVEST, NONE
 
 SIZE = 192
+Rows = tuple[torch.Tensor, torch.Tensor]
 SENSORS = {"optical": ("optical",), "radar": ("radar",), "both": ("optical", "radar")}
 
 
-def pixels(scenes: Sequence[int], sensors: tuple[str, ...], task: str, every: int):
+def pixels(scenes: Sequence[int], sensors: tuple[str, ...], task: str, every: int) -> Rows:
     """Features [N, D] and labels [N] of clear pixels of single dates (cover) or pairs (change)."""
     features, labels = [], []
     for sample in SimulatedRegion(scenes, size=SIZE, chip=SIZE, labels=True):
@@ -39,7 +40,7 @@ def pixels(scenes: Sequence[int], sensors: tuple[str, ...], task: str, every: in
         else:
             change = shown[1][0].change.ravel()
             both = np.concatenate([bands[0], bands[1], np.abs(bands[1] - bands[0])])
-            changed = (change != NONE) & (change != HARVEST) if task == "change" else change
+            changed = (change != NONE) & (change != HARVEST)
             rows = [(both, clear[0] & clear[1], changed.astype(np.uint8))]
         for band, kept, label in rows:
             features.append(band[:, kept].T[::every])
@@ -49,7 +50,7 @@ def pixels(scenes: Sequence[int], sensors: tuple[str, ...], task: str, every: in
     )
 
 
-def probe(train, test, classes: int) -> tuple[list[float], list[float]]:
+def probe(train: Rows, test: Rows, classes: int) -> tuple[list[float], list[float]]:
     """IoU of each class by a linear probe with balanced classes halfway, and of the floor."""
     mean, deviation = train[0].mean(0), train[0].std(0)
     layer = torch.nn.Linear(train[0].shape[1], classes)
@@ -58,7 +59,7 @@ def probe(train, test, classes: int) -> tuple[list[float], list[float]]:
     inputs = (train[0] - mean) / deviation
     best = torch.optim.LBFGS(layer.parameters(), max_iter=150, line_search_fn="strong_wolfe")
 
-    def loss():
+    def loss() -> torch.Tensor:
         best.zero_grad()
         value = cross_entropy(layer(inputs), train[1], weight)
         value.backward()
@@ -94,8 +95,10 @@ def main() -> None:
                 detail = ", ".join(f"{n} {100 * s:.0f}" for n, s in zip(names, shares, strict=True))
                 total, floor_total = np.mean(shares), np.mean(floor)
             else:
-                total, floor_total, detail = shares[1], floor[1], f"of {', '.join(CHANGES[1:])}"
-            print(f"{task:7s}{title:9s}{100 * total:5.1f}  floor {100 * floor_total:4.1f}  {detail}")
+                total, floor_total, detail = shares[1], floor[1], "of buildings, clear-cut, flood"
+            print(
+                f"{task:7s}{title:9s}{100 * total:5.1f}  floor {100 * floor_total:4.1f}  {detail}"
+            )
 
 
 if __name__ == "__main__":

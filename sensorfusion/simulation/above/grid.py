@@ -8,11 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.compiled import compiled
+from sensorfusion.compiled import inlined
 from sensorfusion.geometry.rasters import north_up
 from sensorfusion.simulation.noise import lattice_reference
 
@@ -208,12 +207,12 @@ def nearest_sites(
     return nearest, border
 
 
-@compiled()
+@inlined
 def _find(
     x: Floats, y: Floats, sites: Floats, corner: Floats, nearest: Array, border: Floats
 ) -> None:
     columns, size = sites.shape[1], corner[2]
-    for row in numba.prange(x.shape[0]):
+    for row in range(x.shape[0]):
         for column in range(x.shape[1]):
             i = int(np.floor(x[row, column] / size) - corner[0])
             j = int(np.floor(y[row, column] / size) - corner[1])

@@ -89,7 +89,7 @@ def make_region(seed: int, number: int, size: int) -> Region:
     lands = (first, second)
     photos = [photograph(wide, site, lands[d], draw_pass(site, d), FACTOR) for d in (0, 1)]
     echoes = [measure(wide, site, lands[d], orbit, d, FACTOR) for d in (0, 1)]
-    optical_valid, radar_valid = (_swath(grid, site, purpose) for purpose in (0, 1))
+    optical_valid, radar_valid = (swath(grid, site, purpose) for purpose in (0, 1))
     optical, radar = (np.stack([made[0] for made in both])[inner] for both in (photos, echoes))
     quality = [np.stack([made[1] for made in both])[inner] for both in (photos, echoes)]
     labels = [majority(LABEL_M[land.material_HW], FACTOR, len(CLASSES)) for land in lands]
@@ -126,7 +126,7 @@ def _old_map(land: Land) -> Array:
     return majority(labels, FACTOR, len(CLASSES))
 
 
-def _swath(grid: Grid, site: Site, purpose: int) -> Array:
+def swath(grid: Grid, site: Site, purpose: int) -> Array:
     """Where the satellite's swath covers the region at each date: bool [2, H, W]."""
     x, y = (c - np.float32(t) for c, t in zip(grid.xy, site.town, strict=True))
     reach = 0.5 * PIXEL * max(grid.height, 2)
