@@ -1,24 +1,26 @@
 """Draw the picture of a simulated region: optical and radar at two dates, land cover, changes.
 
-python docs/make_region_image.py [--scene 6] [--out docs/images/simulated_region.png]
+python docs/make_region_image.py [--scene 7] [--out docs/images/simulated_region.png]
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
+from PIL import Image
 
 from sensorfusion.datasets.simulated_region import SimulatedRegion
 from sensorfusion.sensors.raster import Raster
 from sensorfusion.simulation.above.materials import CHANGES, CLASSES, PALETTE
 
 CHANGE_COLOURS = ((225, 225, 225), (200, 0, 0), (220, 150, 0), (110, 60, 20), (0, 90, 220))
-CEILING = 0.2  # reflectance that is shown white, at both dates
+CEILING = 0.19  # reflectance that is shown white, at both dates
 
 
 def radar_in_colour(reading: Raster) -> np.ndarray:
@@ -56,12 +58,12 @@ def draw(axes: Axes, title: str, image: np.ndarray) -> None:
 def main() -> None:
     """Write the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scene", type=int, default=6)
+    parser.add_argument("--scene", type=int, default=7)
     parser.add_argument("--size", type=int, default=256)
     folder = Path(__file__).parent / "images"
     parser.add_argument("--out", type=Path, default=folder / "simulated_region.png")
     options = parser.parse_args()
-    figure = Figure(figsize=(13.0, 7.4), dpi=80, layout="constrained")
+    figure = Figure(figsize=(13.0, 7.4), dpi=100, layout="constrained")
     shown = panels(options.scene, options.size)
     for axes, (title, image) in zip(figure.subplots(2, 4).ravel(), shown, strict=True):
         draw(axes, title, image)
@@ -71,7 +73,10 @@ def main() -> None:
         for name, colour in named
     ]
     figure.legend(handles=patches, loc="outside lower center", ncols=7, fontsize=8, frameon=False)
-    figure.savefig(options.out, pil_kwargs={"optimize": True})
+    drawn = io.BytesIO()
+    figure.savefig(drawn)
+    few = Image.open(drawn).convert("RGB").quantize(256, kmeans=1, dither=Image.Dither.NONE)
+    few.save(options.out, optimize=True)
 
 
 if __name__ == "__main__":

@@ -163,7 +163,7 @@ class Raster(Reading):
 
         Args:
             ceiling: the value that is shown white; by default the 98th percentile of the clear
-                pixels. Shades are spread by a gamma of 2.2, as screens expect.
+                pixels. Dark shades are spread by a gamma of 1.8.
         """
         rows = [self.bands.index(name) for name in TRUE_COLOUR]
         colour_HW3 = np.moveaxis(self.values[rows], 0, 2)
@@ -172,5 +172,5 @@ class Raster(Reading):
         seen = colour_HW3[clear] if clear.any() else colour_HW3.reshape(-1, 3)
         low = min(0.0, float(seen.min()))
         high = float(np.percentile(seen, 98.0)) if ceiling is None else ceiling
-        shares = ((colour_HW3 - low) / max(high - low, 1e-6)).clip(0.0, 1.0) ** (1 / 2.2)
+        shares = ((colour_HW3 - low) / max(high - low, 1e-6)).clip(0.0, 1.0) ** (1 / 1.8)
         return np.where(valid[..., None], np.rint(255 * shares), 255).astype(np.uint8)

@@ -30,7 +30,7 @@ class Land:
         ground_HW: bare ground above the river (m). object_HW: what stands on it (m).
         fields, stands, blocks: patchworks of farmland, of forestry, and of built-up blocks.
         bank_HW: distance from the river (m). urban_HW: how built-up; above `TOWN` it is town.
-        farmed_HW, wooded_HW: where fields and woods are. waves: growth within fields.
+        farmed_HW, wooded_HW: where fields and woods are.
     """
 
     material_HW: Array
@@ -72,7 +72,7 @@ def make_land(grid: Grid, site: Site) -> Land:
         farmed_HW=np.zeros(shape, np.bool_),
         wooded_HW=np.zeros(shape, np.bool_),
     )
-    _farm(land)
+    _farm(site, land)
     _scrub(grid, site, land)
     _woods(grid, site, land)
     _quarries(land)
@@ -99,13 +99,13 @@ def _urban(grid: Grid, site: Site) -> Floats:
     return np.asarray(score + 0.11 * fractal(grid, 260.0, 3, site.key + 3), np.float32)
 
 
-def _farm(land: Land) -> None:
+def _farm(site: Site, land: Land) -> None:
     """Fields and meadows."""
     fields = land.fields
     kind = fields.draw(1)
     crop = (kind * len(CROPS)).astype(int)
     land.material_HW[:] = np.array([NUMBER[name] for name in CROPS])[crop]
-    share = 0.15 + 0.5 * (fields.draw_zone(0) < 0.4)
+    share = site.pasture * np.where(fields.draw_zone(0) < 0.4, 1.7, 0.6)
     meadow = fields.draw(2) < share
     land.material_HW[meadow] = NUMBER["grass"]
     land.material_HW[meadow & (fields.draw(3) < 0.35)] = NUMBER["dry_grass"]
