@@ -17,6 +17,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sensorfusion.datasets.simulated_region import SimulatedRegion
+from sensorfusion.sample import Sample
 from sensorfusion.sensors.raster import Quality
 from sensorfusion.simulation.above.materials import CLASSES, HARVEST, NONE
 
@@ -25,10 +26,10 @@ Rows = tuple[torch.Tensor, torch.Tensor]
 SENSORS = {"optical": ("optical",), "radar": ("radar",), "both": ("optical", "radar")}
 
 
-def pixels(scenes: Sequence[int], sensors: tuple[str, ...], task: str, every: int) -> Rows:
+def pixels(samples: Sequence[Sample], sensors: tuple[str, ...], task: str, every: int) -> Rows:
     """Features [N, D] and labels [N] of clear pixels of single dates (cover) or pairs (change)."""
     features, labels = [], []
-    for sample in SimulatedRegion(scenes, size=SIZE, chip=SIZE, labels=True):
+    for sample in samples:
         shown = [[frame.readings[name] for name in sensors] for frame in sample.frames]
         bands = [np.concatenate([r.values for r in date]).reshape(-1, SIZE**2) for date in shown]
         clear = [
@@ -57,7 +58,7 @@ def probe(train: Rows, test: Rows, classes: int) -> tuple[list[float], list[floa
     count = torch.bincount(train[1], minlength=classes).clamp(min=1).float()
     weight = count.rsqrt() / count.rsqrt().mean()
     inputs = (train[0] - mean) / deviation
-    best = torch.optim.LBFGS(layer.parameters(), max_iter=150, line_search_fn="strong_wolfe")
+    best = torch.optim.LBFGS(layer.parameters(), max_iter=100, line_search_fn="strong_wolfe")
 
     def loss() -> torch.Tensor:
         best.zero_grad()
@@ -86,10 +87,13 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=6)
     options = parser.parse_args()
     torch.manual_seed(0)
-    parts = range(options.train), range(1000, 1000 + options.test)
+    parts = []
+    for scenes in (range(options.train), range(1000, 1000 + options.test)):
+        regions = SimulatedRegion(scenes, size=SIZE, chip=SIZE, labels=True)
+        parts.append([regions[index] for index in range(len(regions))])
     for task, names in (("cover", CLASSES), ("change", ("same", "changed"))):
         for title, sensors in SENSORS.items():
-            train, test = (pixels(part, sensors, task, every=7) for part in parts)
+            train, test = (pixels(part, sensors, task, every=11) for part in parts)
             shares, floor = probe(train, test, len(names))
             if task == "cover":
                 detail = ", ".join(f"{n} {100 * s:.0f}" for n, s in zip(names, shares, strict=True))

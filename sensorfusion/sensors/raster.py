@@ -68,8 +68,9 @@ class Raster(Reading):
         ClockError: when the clock has not one time.
     """
 
-    ARRAYS: ClassVar[tuple[str, ...]] = ("values", "valid", "transform")
-    OPTIONAL: ClassVar[tuple[str, ...]] = ("label", "change", "quality")
+    ARRAYS: ClassVar[tuple[str, ...]] = ("values", "valid")
+    # The place is always known but not measured: features of raw arrays must not see it.
+    OPTIONAL: ClassVar[tuple[str, ...]] = ("transform", "label", "change", "quality")
     IN_TIME: ClassVar[bool] = False
 
     values: Array
