@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from sensorfusion.sensors.raster import UNKNOWN
 from sensorfusion.simulation.above.block import place_block
 from sensorfusion.simulation.above.changes import change_land
 from sensorfusion.simulation.above.grid import Array, Floats, Grid
@@ -32,7 +33,8 @@ class Region:
         transform: pixel corners to map coordinates in `CRS`, float64 [2, 3].
         optical_DBHW: reflectance. optical_valid: bool [D, H, W].
         radar_DBHW: dB. radar_valid: bool [D, H, W].
-        optical_quality, radar_quality: uint8 [D, H, W], `sensors.raster.Quality`.
+        optical_quality, radar_quality: uint8 [D, H, W], `sensors.raster.Quality`, 255 where not
+            valid.
         label_DHW: uint8, class of most of a pixel, `materials.CLASSES`.
         change_HW: uint8, kind of change of most of a pixel, `materials.CHANGES`.
         map_HW: uint8, what a map from before the first date says: parcels without what stands
@@ -102,10 +104,10 @@ def make_region(seed: int, number: int, size: int) -> Region:
         transform,
         np.where(optical_valid[:, None], optical, np.float32(0.0)),
         optical_valid,
-        quality[0],
+        np.where(optical_valid, quality[0], np.uint8(UNKNOWN)),
         np.where(radar_valid[:, None], radar, np.float32(0.0)),
         radar_valid,
-        quality[1],
+        np.where(radar_valid, quality[1], np.uint8(UNKNOWN)),
         np.stack(labels)[inner],
         majority(change, FACTOR, 5)[inner],
         _old_map(first)[inner],

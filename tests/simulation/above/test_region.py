@@ -81,19 +81,25 @@ class TestValues:
         np.testing.assert_array_equal(reflectance_of(numbers_of(values)), values)
         near, red = (values[0, L2A_BANDS.index(name)] for name in ("B08", "B04"))
         clear = country.optical_quality[0] == Quality.CLEAR
-        greenness = (near - red) / (near + red)
+        greenness = (near - red) / np.maximum(near + red, 1e-3)
         trees = clear & (country.label_DHW[0] == materials.TREES)
         built = clear & (country.label_DHW[0] == materials.BUILT)
         assert np.median(greenness[trees]) > np.median(greenness[built]) + 0.2
 
     def test_backscatter_is_plausible(self, country):
         vv, vh = country.radar_DBHW[0]
-        assert vv.min() > -32
+        seen, label = country.radar_valid[0], country.label_DHW[0]
+        assert vv.min() > -35
         assert vv.max() < 15
-        assert 5 < np.median(vv - vh) < 11
-        water = country.label_DHW[0] == materials.WATER
-        trees = country.label_DHW[0] == materials.TREES
+        assert 5 < np.median((vv - vh)[seen]) < 11
+        water, trees = (seen & (label == kind) for kind in (materials.WATER, materials.TREES))
         assert np.median(vv[trees]) - np.median(vv[water]) > 6
+
+    def test_quality_is_known_where_something_was_measured(self, country):
+        for name in ("optical", "radar"):
+            known = getattr(country, f"{name}_quality") != 255
+            np.testing.assert_array_equal(known, getattr(country, f"{name}_valid"))
+        assert not country.optical_valid.all()
 
     def test_most_changes_are_those_of_the_labels(self, country):
         before, after = country.label_DHW
