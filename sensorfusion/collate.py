@@ -56,7 +56,7 @@ def _collate_sensor(name: str, samples: Sequence[Sample], frames: int) -> Sensor
         kind=type(first),
         unit=first.unit,
         axes=first.axes,
-        traits=first.traits,
+        traits={trait: getattr(first, trait) for trait in first.TRAITS},
         lengths=_lengths(readings) if first.RAGGED else None,
         poses=_stack_if_all([frame.poses.get(name) for frame in holders]),
         calibration=_collate_calibration(name, holders),
@@ -70,7 +70,7 @@ def _require_alike(name: str, first: Reading, other: Reading) -> None:
         ("unit", first.unit, other.unit),
         ("axes", first.axes, other.axes),
         ("clock", first.clock.kind.value, other.clock.kind.value),
-        *((name, first.traits[name], other.traits.get(name)) for name in first.traits),
+        *((trait, getattr(first, trait), getattr(other, trait, None)) for trait in first.TRAITS),
     ):
         if a != b:
             raise UnitError(

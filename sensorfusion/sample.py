@@ -15,7 +15,7 @@ N tokens, D embedding width, I ids of a correspondence, K its columns.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
@@ -51,6 +51,7 @@ class Reading:
     ARRAYS: ClassVar[tuple[str, ...]] = ()
     OPTIONAL: ClassVar[tuple[str, ...]] = ()
     RAGGED: ClassVar[bool] = False  # True: rows differ between readings (point clouds)
+    TRAITS: ClassVar[tuple[str, ...]] = ()  # fields that readings of one batch have in common
     IN_TIME: ClassVar[bool] = True  # rows are moments, one time of the clock each
 
     clock: Clock
@@ -63,11 +64,6 @@ class Reading:
 
     def validate(self) -> None:
         """Raise `DataError` when an array has a wrong shape, dtype or a non-finite value."""
-
-    @property
-    def traits(self) -> Mapping[str, Hashable]:
-        """What else readings that share a batch must have in common, e.g. their bands."""
-        return {}
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -144,8 +140,7 @@ class Sample:
         id: a name that is unique within the data set.
         frames: F frames in time order.
         labels: integers or arrays for fine-tuning and probing; pretraining never reads them.
-        keys: integers that group samples (subject, site, recording), for samplers,
-            weights and splits.
+        keys: integers that group samples (subject, site), for samplers, weights and splits.
     """
 
     id: str
@@ -160,9 +155,10 @@ class Sample:
 
 
 def _changed_frame(frame: Frame, change: Callable[[str, Reading], Reading | None]) -> Frame:
-    found = {name: change(name, reading) for name, reading in frame.readings.items()}
-    kept = {name: reading for name, reading in found.items() if reading is not None}
-    return changed(frame, readings=kept)
+    found = ((name, change(name, reading)) for name, reading in frame.readings.items())
+    return changed(
+        frame, readings={name: reading for name, reading in found if reading is not None}
+    )
 
 
 @dataclass(frozen=True)
@@ -177,8 +173,7 @@ class SensorBatch:
         values: arrays by name: [P, ...] stacked, or [sum of rows, ...] for ragged readings; of the
             optional ones those that every present reading has.
         kind: the type of the readings; None when none is present.
-        unit: their common unit. axes: their common frame of axes. traits: what else they share,
-            e.g. the names of their bands.
+        unit, axes: what they have in common. traits: likewise, the fields named in `TRAITS`.
         lengths: int64 [P], rows of each reading, for ragged readings only.
         poses: float64 [P, 4, 4] `T_world_sensor`, when every present reading has one.
         calibration: stacked calibration arrays [P, ...], when every present reading has them.
@@ -190,7 +185,7 @@ class SensorBatch:
     kind: type[Reading] | None = None
     unit: str = ""
     axes: str = ""
-    traits: Mapping[str, Hashable] = field(default_factory=dict)
+    traits: Mapping[str, Any] = field(default_factory=dict)
     lengths: Tensor | None = None
     poses: Tensor | None = None
     calibration: Mapping[str, Tensor] = field(default_factory=dict)

@@ -6,7 +6,7 @@ Shape letters: C bands, H rows, W columns.
 from __future__ import annotations
 
 import enum
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -71,6 +71,7 @@ class Raster(Reading):
     ARRAYS: ClassVar[tuple[str, ...]] = ("values", "valid")
     # The place is always known but not measured: features of raw arrays must not see it.
     OPTIONAL: ClassVar[tuple[str, ...]] = ("transform", "label", "change", "quality")
+    TRAITS: ClassVar[tuple[str, ...]] = ("bands", "level")
     IN_TIME: ClassVar[bool] = False
 
     values: Array
@@ -125,10 +126,6 @@ class Raster(Reading):
                 where=where,
                 remedy=f'read them as "{NUMBERS}" and apply the product\'s scale and offset',
             )
-
-    @property
-    def traits(self) -> Mapping[str, Hashable]:
-        return {"bands": self.bands, "level": self.level}
 
     @property
     def size(self) -> tuple[int, int]:
