@@ -36,10 +36,9 @@ ReadingT = TypeVar("ReadingT", bound="Reading")
 class Reading:
     """What one sensor measured over one moment or window.
 
-    A subclass adds its arrays as fields, lists their names in `ARRAYS`, and checks them in
-    `validate`. Arrays that not every source has are None where absent, and listed in `OPTIONAL`.
-    Arrays hold physical units; `unit` says which, and every normaliser that changes the values
-    changes the name.
+    A subclass adds its arrays as fields, names them in `ARRAYS` and checks them in `validate`;
+    those that not every source has may be None, and are named in `OPTIONAL`. `unit` says in what
+    they are; a normaliser that changes the values changes its name.
 
     Args:
         clock: times of the reading's rows (one entry for an instantaneous reading).
@@ -290,8 +289,7 @@ class Features:
         valid: bool [N]; tokens over padding or masked input are not valid.
         positions: [N, d] in the sensor's own frame (metres, pixels, or time), where it has one.
         grid: dense view, e.g. [P, D, T] or [P, D, H, W], where the encoder has one.
-        weight: [N] how much each token matters (>= 0, e.g. the encoder's last attention), where
-            the encoder says so.
+        weight: [N] >= 0, how much each token matters, where the encoder says so.
     """
 
     tokens: Tensor
