@@ -23,7 +23,7 @@ def collate(samples: Sequence[Sample], index: Sequence[int] | None = None) -> Ba
 
     Raises:
         DataError: when readings of one sensor cannot be stacked.
-        UnitError: when readings of one sensor differ in type, unit or axes.
+        UnitError: when readings of one sensor differ in type, unit, axes or other traits.
     """
     frames = max(len(sample.frames) for sample in samples)
     names = {name for sample in samples for frame in sample.frames for name in frame.readings}
@@ -56,6 +56,7 @@ def _collate_sensor(name: str, samples: Sequence[Sample], frames: int) -> Sensor
         kind=type(first),
         unit=first.unit,
         axes=first.axes,
+        traits={trait: getattr(first, trait) for trait in first.TRAITS},
         lengths=_lengths(readings) if first.RAGGED else None,
         poses=_stack_if_all([frame.poses.get(name) for frame in holders]),
         calibration=_collate_calibration(name, holders),
@@ -69,6 +70,7 @@ def _require_alike(name: str, first: Reading, other: Reading) -> None:
         ("unit", first.unit, other.unit),
         ("axes", first.axes, other.axes),
         ("clock", first.clock.kind.value, other.clock.kind.value),
+        *((trait, getattr(first, trait), getattr(other, trait, None)) for trait in first.TRAITS),
     ):
         if a != b:
             raise UnitError(

@@ -36,10 +36,9 @@ ReadingT = TypeVar("ReadingT", bound="Reading")
 class Reading:
     """What one sensor measured over one moment or window.
 
-    A subclass adds its arrays as fields, lists their names in `ARRAYS`, and checks them in
-    `validate`. Arrays that not every source has are None where absent, and listed in `OPTIONAL`.
-    Arrays hold physical units; `unit` says which, and every normaliser that changes the values
-    changes the name.
+    A subclass adds its arrays as fields, names them in `ARRAYS` and checks them in `validate`;
+    those that not every source has may be None, and are named in `OPTIONAL`. `unit` says in what
+    they are; a normaliser that changes the values changes its name.
 
     Args:
         clock: times of the reading's rows (one entry for an instantaneous reading).
@@ -51,6 +50,8 @@ class Reading:
     ARRAYS: ClassVar[tuple[str, ...]] = ()
     OPTIONAL: ClassVar[tuple[str, ...]] = ()
     RAGGED: ClassVar[bool] = False  # True: rows differ between readings (point clouds)
+    TRAITS: ClassVar[tuple[str, ...]] = ()  # fields that readings of one batch have in common
+    IN_TIME: ClassVar[bool] = True  # rows are moments, one time of the clock each
 
     clock: Clock
     axes: str
@@ -138,8 +139,7 @@ class Sample:
         id: a name that is unique within the data set.
         frames: F frames in time order.
         labels: integers or arrays for fine-tuning and probing; pretraining never reads them.
-        keys: integers that group samples (subject, site, recording), for samplers,
-            weights and splits.
+        keys: integers that group samples (subject, site), for samplers, weights and splits.
     """
 
     id: str
@@ -154,9 +154,10 @@ class Sample:
 
 
 def _changed_frame(frame: Frame, change: Callable[[str, Reading], Reading | None]) -> Frame:
-    found = {name: change(name, reading) for name, reading in frame.readings.items()}
-    kept = {name: reading for name, reading in found.items() if reading is not None}
-    return changed(frame, readings=kept)
+    found = ((name, change(name, reading)) for name, reading in frame.readings.items())
+    return changed(
+        frame, readings={name: reading for name, reading in found if reading is not None}
+    )
 
 
 @dataclass(frozen=True)
@@ -171,7 +172,7 @@ class SensorBatch:
         values: arrays by name: [P, ...] stacked, or [sum of rows, ...] for ragged readings; of the
             optional ones those that every present reading has.
         kind: the type of the readings; None when none is present.
-        unit: their common unit. axes: their common frame of axes.
+        unit, axes: what they have in common. traits: likewise, the fields named in `TRAITS`.
         lengths: int64 [P], rows of each reading, for ragged readings only.
         poses: float64 [P, 4, 4] `T_world_sensor`, when every present reading has one.
         calibration: stacked calibration arrays [P, ...], when every present reading has them.
@@ -183,6 +184,7 @@ class SensorBatch:
     kind: type[Reading] | None = None
     unit: str = ""
     axes: str = ""
+    traits: Mapping[str, Any] = field(default_factory=dict)
     lengths: Tensor | None = None
     poses: Tensor | None = None
     calibration: Mapping[str, Tensor] = field(default_factory=dict)
@@ -287,8 +289,7 @@ class Features:
         valid: bool [N]; tokens over padding or masked input are not valid.
         positions: [N, d] in the sensor's own frame (metres, pixels, or time), where it has one.
         grid: dense view, e.g. [P, D, T] or [P, D, H, W], where the encoder has one.
-        weight: [N] how much each token matters (>= 0, e.g. the encoder's last attention), where
-            the encoder says so.
+        weight: [N] >= 0, how much each token matters, where the encoder says so.
     """
 
     tokens: Tensor

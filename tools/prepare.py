@@ -1,4 +1,7 @@
-"""Prepare what a training needs: tools/prepare.py superpixels IMAGES OUT [--set KEY=VALUE ...]."""
+"""Prepare what a training needs: tools/prepare.py superpixels IMAGES OUT [--set KEY=VALUE ...].
+
+Or write the simulated world as a data set: tools/prepare.py simulate --format nuscenes --out DIR.
+"""
 
 import sys
 

@@ -77,6 +77,7 @@ def finetune(
     *,
     settings: FinetuneSettings | None = None,
     augment: Augment | None = None,
+    head: nn.Linear | None = None,
     seed: int = 0,
     log: Log | None = None,
 ) -> Finetuned:
@@ -84,7 +85,7 @@ def finetune(
 
     Args:
         rows: which samples of the data have labels. sensor: name of the point cloud.
-        augment: applied to every sample anew. seed: of the head, the order and augmentations.
+        augment: applied to every sample anew. head: to start from, in place of a new one. seed: of the head, the order and augmentations.
         log: called with step and loss.
 
     Raises:
@@ -93,7 +94,7 @@ def finetune(
     settings = settings or FinetuneSettings()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        head = nn.Linear(encoder.width, classes)
+        head = nn.Linear(encoder.width, classes) if head is None else copy.deepcopy(head)
     model = nn.ModuleDict({"encoder": copy.deepcopy(encoder), "head": head}).train()
     model.requires_grad_(True)
     optimizer = torch.optim.AdamW(

@@ -28,8 +28,21 @@ def _semantickitti(options: ExportOptions, folder: Path) -> None:
     write_semantickitti(options, folder)
 
 
+def _geotiff(options: ExportOptions, folder: Path) -> None:
+    from sensorfusion.exports.geotiff import write_regions
+
+    def report(done: int) -> None:
+        options.report(done, len(options.scenes))
+
+    write_regions(folder, options.scenes, options.seed, report)
+
+
 # Each imports what it needs, so that --help does not.
-FORMATS: dict[str, Writer] = {"nuscenes": _nuscenes, "semantickitti": _semantickitti}
+FORMATS: dict[str, Writer] = {
+    "nuscenes": _nuscenes,
+    "semantickitti": _semantickitti,
+    "geotiff": _geotiff,
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

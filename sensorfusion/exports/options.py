@@ -52,6 +52,7 @@ class ExportOptions:
         if self.workers < 1:
             raise _impossible(f"{self.workers} workers", "give at least 1")
         within("quality", self.quality, 1, 100)
+        within("frames", self.frames, 1, 1000)
 
     def recipe(self) -> dict[str, object]:
         """What the files depend on, for JSON."""

@@ -58,6 +58,7 @@ class PointCloud(Reading):
     ARRAYS: ClassVar[tuple[str, ...]] = ("points", "intensity")
     OPTIONAL: ClassVar[tuple[str, ...]] = ("time", "ring", "label", "instance", "flow")
     RAGGED: ClassVar[bool] = True
+    IN_TIME: ClassVar[bool] = False
 
     points: Array
     intensity: Array

@@ -103,7 +103,7 @@ class SensorTransform(abc.ABC, Generic[ReadingT]):
                 where=reading.source,
                 remedy=f"list only sensors of type {self.kind.__name__} in its `sensors`",
             )
-        if self.kind is Reading and reading.RAGGED:
+        if self.kind is Reading and not reading.IN_TIME:
             raise ConfigError(
                 f"{type(self).__name__} is made for rows in time, "
                 f"sensor {sensor!r} is a {type(reading).__name__}",

@@ -18,6 +18,7 @@ from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.generated_motion import GeneratedMotion
 from sensorfusion.datasets.simulated import SimulatedWorld
 from sensorfusion.datasets.simulated_people import SimulatedPeople
+from sensorfusion.datasets.simulated_region import SimulatedRegion
 from sensorfusion.datasets.utd_mhad import UtdMhad
 from sensorfusion.sample import Sample
 from sensorfusion.sensors.camera import CropPerson
@@ -27,7 +28,7 @@ from sensorfusion.sensors.transform import apply_all
 from sensorfusion.sensors.views import DropSensors
 from tests.datasets.recordings import write_set
 
-KNOWN_DATASETS = 4
+KNOWN_DATASETS = 6
 SENSORS = ("imu", "skeleton", "camera")
 ONE_SIZE = (
     Resample(sensors=("imu", "skeleton"), steps=10),
@@ -44,6 +45,7 @@ MAKE = {
     SimulatedPeople: lambda root: SimulatedPeople(
         4, sensors=("imu", "skeleton", "camera", "colour"), image_size=(24, 32), frames=4
     ),
+    SimulatedRegion: lambda root: SimulatedRegion((0, 1), size=16, chip=8, labels=True),
     GeneratedMotion: lambda root: GeneratedMotion(4, sensors=SENSORS),
     Cached: lambda root: Cached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
 }

@@ -18,11 +18,12 @@ from sensorfusion.errors import ClockError, DataError, UnitError
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Frame, Reading, Sample
 from sensorfusion.sensors.drawing import Drawable, draw_sample
+from sensorfusion.sensors.optical import SSL4EO_L2A
 from sensorfusion.sensors.transform import Augmentation, SensorTransform
 from tests.sensors import windows
 
-KNOWN_READINGS = 5
-KNOWN_TRANSFORMS = 47
+KNOWN_READINGS = 6
+KNOWN_TRANSFORMS = 56
 
 
 def classes(base: type) -> list[type]:
@@ -54,11 +55,21 @@ REQUIRED = {
     "deviation": (1.0,) * 6,
     "near": 1.0,
     "far": 4.0,
+    "bands": ("B04", "B03"),
+    "statistics": SSL4EO_L2A,
+    "scale": 1e-4,
+    "offset": -0.1,
 }
 
 
 # Examples for transforms that do not take raw readings.
-PREPARED = {"MoveSurface": windows.surface, "Superpixels": windows.colour}
+PREPARED = {
+    "MoveSurface": windows.surface,
+    "Superpixels": windows.colour,
+    "ToReflectance": windows.numbers,
+    "ToDecibels": windows.backscatter,
+    "ToPower": windows.radar,
+}
 
 
 def build(kind: type) -> SensorTransform:
@@ -96,7 +107,7 @@ class TestReading:
         assert all(isinstance(getattr(reading, name), np.ndarray) for name in kind.ARRAYS)
         assert reading.unit
         assert reading.axes
-        rows = 1 if kind.RAGGED else len(getattr(reading, kind.ARRAYS[0]))
+        rows = len(getattr(reading, kind.ARRAYS[0])) if kind.IN_TIME else 1
         assert len(reading.clock) == rows
 
     def test_wrong_arrays_are_refused_with_the_source(self, kind):
@@ -141,7 +152,7 @@ class TestReading:
         reading = example(kind)
         arrays = {name: getattr(reading, name) for name in kind.ARRAYS}
         float_arrays = {
-            name: array if array.dtype == np.float64 else array.astype(np.float32)
+            name: array.astype(np.float32) if array.dtype.kind == "u" else array
             for name, array in arrays.items()
         }
         other = reading.replace(unit="something else", **float_arrays)
@@ -164,7 +175,7 @@ class TestTransform:
             return [PREPARED[transform.__name__]()]
         fits = [kind for kind in READINGS if issubclass(kind, transform.kind)]
         if transform.kind is Reading:  # transforms of time
-            fits = [kind for kind in fits if not kind.RAGGED]
+            fits = [kind for kind in fits if kind.IN_TIME]
         assert fits
         return [example(kind) for kind in fits]
 
@@ -215,15 +226,8 @@ class TestTransform:
 
     def test_values_of_another_unit_say_so(self, transform):
         """Only augmentations and changes of shape may keep the unit's name."""
-        shape_only = {
-            "Resample",
-            "Resize",
-            "CropPerson",
-            "CropBody",
-            "RemoveBackground",
-            "ToAxes",
-            "Superpixels",
-        }
+        shape_only = {"Resample", "Resize", "CropPerson", "CropBody", "RemoveBackground", "ToAxes"}
+        shape_only |= {"Superpixels", "SelectBands", "LocalAxes"}
         for reading in self.readings(transform):
             out = self.change(transform, reading)
             if not build(transform).random and transform.__name__ not in shape_only:

@@ -229,7 +229,10 @@ def test_boxes_follow_what_moves(nusc, scene):
         velocity = np.linalg.norm(nusc.box_velocity(token))
         if row["nbr_annotations"] > 1 and names:
             moving += velocity > 0.5
-            still = {"vehicle.parked", "cycle.without_rider", "pedestrian.standing"} & set(names)
+            if "pedestrian.standing" in names:  # whose arms move the box's middle
+                assert velocity < 0.6
+                continue
+            still = {"vehicle.parked", "cycle.without_rider"} & set(names)
             assert (velocity < 1e-9) == bool(still)
     assert moving >= 2
     levels = {row["visibility_token"] for row in nusc.sample_annotation}

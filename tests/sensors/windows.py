@@ -11,6 +11,9 @@ from sensorfusion.sensors.camera_surface import BodySurface
 from sensorfusion.sensors.gnss import PositionFixes
 from sensorfusion.sensors.imu import SI, ImuWindow
 from sensorfusion.sensors.lidar import UNIT, PointCloud
+from sensorfusion.sensors.optical import L2A, L2A_BANDS
+from sensorfusion.sensors.radar import GRD, SENTINEL1_BANDS
+from sensorfusion.sensors.raster import DECIBEL, NUMBERS, POWER, REFLECTANCE, Raster
 from sensorfusion.sensors.skeleton import SkeletonWindow
 
 
@@ -82,7 +85,51 @@ def positions(rows: int = 8, *, seed: int = 0) -> PositionFixes:
     )
 
 
+def optical(height: int = 12, width: int = 9, seed: int = 0, unit: str = REFLECTANCE) -> Raster:
+    """Twelve bands without pixel (0, 1), labelled by column."""
+    values = np.random.default_rng(seed).uniform(0.01, 0.5, (12, height, width))
+    valid = np.ones((1, height, width), np.bool_)
+    valid[:, 0, 1] = False
+    return Raster(
+        clock=Clock.instant(0),
+        axes="EPSG:32632",
+        unit=unit,
+        source="optical.tif",
+        values=np.where(valid, values, 0.0).astype(np.float32),
+        valid=valid,
+        transform=np.array([[10.0, 0.0, 400_000.0], [0.0, -10.0, 5_300_000.0]]),
+        bands=L2A_BANDS,
+        level=L2A,
+        label=np.tile(np.arange(width, dtype=np.uint8), (height, 1)),
+    )
+
+
+def radar(height: int = 12, width: int = 9, seed: int = 0, unit: str = DECIBEL) -> Raster:
+    """VV and VH, with a mask for each."""
+    values = np.random.default_rng(seed).normal(-14.0, 3.0, (2, height, width))
+    valid = np.ones((2, height, width), np.bool_)
+    valid[1, 3:5] = False
+    values = 10 ** (values / 10) if unit == POWER else values
+    return optical(height, width, seed).replace(
+        unit=unit,
+        source="radar.tif",
+        values=np.where(valid, values, 0.0).astype(np.float32),
+        valid=valid,
+        bands=SENTINEL1_BANDS,
+        level=GRD,
+    )
+
+
+def numbers(seed: int = 0) -> Raster:
+    return optical(seed=seed, unit=NUMBERS)
+
+
+def backscatter(seed: int = 0) -> Raster:
+    return radar(seed=seed, unit=POWER)
+
+
 EXAMPLES = {
+    Raster: optical,
     ImuWindow: imu,
     SkeletonWindow: skeleton,
     CameraImage: depth,
