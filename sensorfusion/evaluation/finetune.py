@@ -85,7 +85,8 @@ def finetune(
 
     Args:
         rows: which samples of the data have labels. sensor: name of the point cloud.
-        augment: applied to every sample anew. head: to start from, in place of a new one. seed: of the head, the order and augmentations.
+        augment: applied to every sample anew. head: to start from, in place of a new one.
+        seed: of the head, the order and augmentations.
         log: called with step and loss.
 
     Raises:

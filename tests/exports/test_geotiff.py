@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sensorfusion.datasets.simulated_region import RADAR_NODATA
-from sensorfusion.errors import MissingDependencyError, UnitError
+from sensorfusion.errors import ConfigError, MissingDependencyError, UnitError
 from sensorfusion.exports import geotiff
 from sensorfusion.exports.command import export
 from sensorfusion.exports.options import ExportOptions
