@@ -16,7 +16,13 @@ from sensorfusion.collate import collate
 from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.evaluation.embed import Dataset, generator
-from sensorfusion.evaluation.segmentation import Weighting, class_weights
+from sensorfusion.evaluation.segmentation import (
+    ALL_POINTS,
+    LinearSettings,
+    Weighting,
+    class_weights,
+    train_linear,
+)
 from sensorfusion.sample import Sample
 from sensorfusion.sensors.lidar import UNLABELLED
 
@@ -26,7 +32,7 @@ Log = Callable[[int, float], object]
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneSettings:
-    """How encoder and head are trained together; the same from any start.
+    """How encoder and head are trained together.
 
     Args:
         steps: of the optimiser (AdamW, the learning rate along a cosine to 0).
@@ -34,6 +40,9 @@ class FinetuneSettings:
         learning_rate: of the encoder. head_rate: of the new linear head.
         weight_decay: decoupled. warmup: share of the steps in which the rate grows.
         weighting: of classes in the cross-entropy, see `LinearSettings`.
+        linear_first: the head starts as a linear probe of the encoder on the same scans, so that
+            good features are not spoiled while it is learned (Kumar et al. 2022, "Fine-tuning
+            can distort pretrained features and underperform out-of-distribution").
     """
 
     steps: int = 100
@@ -43,6 +52,7 @@ class FinetuneSettings:
     weight_decay: float = 1e-2
     warmup: float = 0.1
     weighting: Weighting = "root"
+    linear_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,6 @@ def finetune(
     *,
     settings: FinetuneSettings | None = None,
     augment: Augment | None = None,
-    head: nn.Linear | None = None,
     seed: int = 0,
     log: Log | None = None,
 ) -> Finetuned:
@@ -85,17 +94,15 @@ def finetune(
 
     Args:
         rows: which samples of the data have labels. sensor: name of the point cloud.
-        augment: applied to every sample anew. head: to start from, in place of a new one.
-        seed: of the head, the order and augmentations.
+        augment: applied to every sample anew. seed: of the head, the order and augmentations.
         log: called with step and loss.
 
     Raises:
         DataError: when the scans have no labelled point.
     """
     settings = settings or FinetuneSettings()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        head = nn.Linear(encoder.width, classes) if head is None else copy.deepcopy(head)
+    samples = [data[row] for row in rows]
+    head = _head(encoder, samples, sensor, classes, settings.linear_first, seed)
     model = nn.ModuleDict({"encoder": copy.deepcopy(encoder), "head": head}).train()
     model.requires_grad_(True)
     optimizer = torch.optim.AdamW(
@@ -106,7 +113,6 @@ def finetune(
         weight_decay=settings.weight_decay,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _cosine(settings))
-    samples = [data[row] for row in rows]
     weight_C = class_weights(_labels(samples, sensor), classes, settings.weighting)
     losses = []
     for step in range(settings.steps):
@@ -124,6 +130,17 @@ def finetune(
             log(step, losses[-1])
     model.eval()
     return Finetuned(cast(Encoder, model["encoder"]), head, tuple(losses))
+
+
+def _head(
+    encoder: Encoder, samples: Sequence[Sample], sensor: str, classes: int, fitted: bool, seed: int
+) -> nn.Linear:
+    if fitted:
+        every = LinearSettings(points=ALL_POINTS, decay=1e-3)
+        return train_linear(encoder, samples, sensor, classes, settings=every, seed=seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Linear(encoder.width, classes)
 
 
 def _labels(samples: Sequence[Sample], sensor: str) -> torch.Tensor:

@@ -19,6 +19,7 @@ from sensorfusion.sample import SensorBatch
 from sensorfusion.sensors.lidar import UNLABELLED
 
 Weighting = Literal["none", "root"]
+ALL_POINTS = 2**31
 
 
 @dataclass(frozen=True)

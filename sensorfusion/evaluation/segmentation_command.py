@@ -123,7 +123,7 @@ def wanted_of(options: argparse.Namespace, task: Task, command: str) -> Iterator
                     protocol=protocol,
                     fraction=options.fraction if protocol == "finetune" else 1.0,
                     seed=seed,
-                    settings=asdict(task.linear if protocol == "linear" else task.finetune),
+                    settings=asdict(task.settings(protocol, start)),
                     config_hash=task.run.config_hash if trained else task.floor_hash,
                     checkpoint_hash=task.run.checkpoint_hash if trained else "",
                     command=command,
@@ -136,7 +136,8 @@ class Task:
 
     Args:
         sensor: name of the point cloud. train, test: labelled data.
-        augment: of scans in fine-tuning. linear, finetune: settings of the protocols.
+        augment: of scans in fine-tuning. linear: settings of the probe.
+        finetune, scratch: settings of fine-tuning, from pretrained and from new weights.
     """
 
     run: RunFolder
@@ -146,6 +147,7 @@ class Task:
     augment: Augment | None
     linear: LinearSettings
     finetune: FinetuneSettings
+    scratch: FinetuneSettings
 
     @staticmethod
     def of(run: RunFolder) -> Task:
@@ -176,6 +178,7 @@ class Task:
             augment if steps else None,
             _settings(LinearSettings, section.get("linear", {})),
             _settings(FinetuneSettings, section.get("finetune", {})),
+            _settings(FinetuneSettings, section.get("scratch", section.get("finetune", {}))),
         )
 
     @property
@@ -196,6 +199,12 @@ class Task:
         data = {name: self.run.config["evaluation"][name] for name in ("train", "test")}
         return digest([self.run.architecture_hash(self.sensor), self.sensor, data])
 
+    def settings(self, protocol: str, start: str) -> LinearSettings | FinetuneSettings:
+        """Of a protocol from a start."""
+        if protocol == "linear":
+            return self.linear
+        return self.finetune if start == PRETRAINED else self.scratch
+
     def encoder(self, start: str, seed: int) -> Encoder:
         """The run's encoder, or one with new weights."""
         if start == PRETRAINED:
@@ -206,8 +215,12 @@ class Task:
     def measure(self, wanted: Wanted) -> Measurement:
         """Train a head, with or without its encoder, and count what it predicts."""
         rows = subset(len(self.train), wanted.fraction, wanted.seed)
-        train = {"linear": self._linear, "finetune": self._finetune}[wanted.protocol]
-        found = train(self.encoder(wanted.start, wanted.seed), rows, wanted.seed)
+        encoder = self.encoder(wanted.start, wanted.seed)
+        if wanted.protocol == "linear":
+            found = self._linear(encoder, wanted.seed)
+        else:
+            settings = self.finetune if wanted.start == PRETRAINED else self.scratch
+            found = self._finetune(encoder, rows, settings, wanted.seed)
         return Measurement(
             start=wanted.start,
             protocol=wanted.protocol,
@@ -223,20 +236,22 @@ class Task:
             command=wanted.command,
         )
 
-    def _linear(self, encoder: Encoder, rows: Sequence[int], seed: int) -> Segmented:
+    def _linear(self, encoder: Encoder, seed: int) -> Segmented:
         head = train_linear(
             encoder, self.train, self.sensor, len(self.names), settings=self.linear, seed=seed
         )
         return segment(encoder, head, self.test, self.sensor, self.names)
 
-    def _finetune(self, encoder: Encoder, rows: Sequence[int], seed: int) -> Segmented:
+    def _finetune(
+        self, encoder: Encoder, rows: Sequence[int], settings: FinetuneSettings, seed: int
+    ) -> Segmented:
         done = finetune(
             encoder,
             self.train,
             rows,
             self.sensor,
             len(self.names),
-            settings=self.finetune,
+            settings=settings,
             augment=self.augment,
             seed=seed,
         )

@@ -23,6 +23,7 @@ SMALL = (
     "evaluation.test.dataset.scenes=(100,)",
     "evaluation.test.dataset.every=18.0",
     "evaluation.finetune.steps=2",
+    "evaluation.scratch.steps=2",
     "evaluation.linear.iterations=5",
 )
 

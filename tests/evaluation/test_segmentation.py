@@ -127,6 +127,15 @@ def test_fine_tuning_trains_a_copy_and_repeats_itself(encoder):
     assert found.miou > 80
 
 
+def test_a_head_may_start_as_a_probe(encoder):
+    miou = {}
+    for first in (True, False):  # at a rate of 0 the head stays what it starts as
+        settings = FinetuneSettings(steps=1, learning_rate=0.0, head_rate=0.0, linear_first=first)
+        done = finetune(encoder, scans(), [0, 2], "lidar", 3, settings=settings)
+        miou[first] = segment(encoder, done.head, scans(6)[4:], "lidar", NAMES).miou
+    assert miou[True] > max(60, miou[False] + 20)
+
+
 def test_augmented_scans_are_drawn_anew(encoder):
     seen = []
 
