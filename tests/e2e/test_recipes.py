@@ -22,7 +22,7 @@ CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 RECIPES = sorted(
     str(file.relative_to(CONFIGS))
     for file in CONFIGS.rglob("*.py")
-    if file.stem not in ("base", "quickstart") and not file.stem.startswith("table")
+    if not file.stem.startswith(("base", "quickstart", "table"))
 )
 KNOWN_RECIPES = 13
 CLIPS, BATCH = 16, 3
