@@ -27,6 +27,7 @@ FLAGS = {
         "--launcher",
         "--cfg-options",
         "--allow-change",
+        "--preview",
     },
     "evaluate": {
         "--protocol",
@@ -43,6 +44,7 @@ FLAGS = {
     },
     "table": {"--stage", "--only", "--seeds", "--out", "--dry-run", "--data-root"},
     "doctor": {"--json"},
+    "report": {"--out", "--sample", "--no-scene", "--data-root"},
     "prepare": set(),
     "prepare superpixels": {"--method", "--set", "--masks", "--root", "--workers", "--check"},
 }

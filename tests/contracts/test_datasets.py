@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 import sensorfusion.datasets
 from sensorfusion.collate import collate
-from sensorfusion.datasets.dataset import Cached
+from sensorfusion.datasets.dataset import Cached, Prepared
 from sensorfusion.datasets.generated_motion import GeneratedMotion
 from sensorfusion.datasets.simulated import SimulatedWorld
 from sensorfusion.datasets.utd_mhad import UtdMhad
@@ -26,7 +26,7 @@ from sensorfusion.sensors.transform import apply_all
 from sensorfusion.sensors.views import DropSensors
 from tests.datasets.recordings import write_set
 
-KNOWN_DATASETS = 4
+KNOWN_DATASETS = 5
 SENSORS = ("imu", "skeleton", "camera")
 ONE_SIZE = (
     Resample(sensors=("imu", "skeleton"), steps=10),
@@ -42,6 +42,7 @@ MAKE = {
     ),
     GeneratedMotion: lambda root: GeneratedMotion(4, sensors=SENSORS),
     Cached: lambda root: Cached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
+    Prepared: lambda root: Prepared(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
 }
 
 
