@@ -15,7 +15,7 @@ Payload = dict[str, Any]
 
 
 def packed(array: Array) -> Payload:
-    """An array for JavaScript's typed arrays: `type`, `shape`, and little-endian bytes in base64."""
+    """An array for JavaScript: `type`, `shape`, and `data`, little-endian bytes in base64."""
     little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
     data = base64.b64encode(little.tobytes()).decode()
     return {"type": array.dtype.name, "shape": list(array.shape), "data": data}

@@ -35,9 +35,7 @@ def predictions_payload(
     if scene.cloud.label is None or not scene.names or "train" not in evaluation:
         return None
     labelled = _Some(cast(Dataset, built(uncached(evaluation["train"]), "evaluation.train")))
-    head = train_linear(
-        encoder.encoder, labelled, scene.lidar, len(scene.names), settings=SETTINGS
-    )
+    head = train_linear(encoder.encoder, labelled, scene.lidar, len(scene.names), settings=SETTINGS)
     with torch.no_grad():
         predicted_N = head(encoder(scene.cloud).tokens.float()).argmax(1)
     counted = _counted(torch.from_numpy(scene.cloud.label).long(), predicted_N, scene.names)
@@ -51,9 +49,7 @@ def predictions_payload(
     }
 
 
-def _counted(
-    label_N: torch.Tensor, predicted_N: torch.Tensor, names: tuple[str, ...]
-) -> Segmented:
+def _counted(label_N: torch.Tensor, predicted_N: torch.Tensor, names: tuple[str, ...]) -> Segmented:
     known = label_N != UNLABELLED
     pair = label_N[known] * len(names) + predicted_N[known]
     counts = torch.bincount(pair, minlength=len(names) ** 2).view(len(names), len(names))

@@ -62,7 +62,7 @@ function decode(scene) {
   const far = [];
   for (let i = 0; i < count; i += 7) far.push(Math.hypot(place[3 * i], place[3 * i + 1]) / 100);
   far.sort((a, b) => a - b);
-  const reach = Math.min(55, Math.max(10, far[Math.floor(0.97 * far.length)] || 10));
+  const reach = Math.min(40, Math.max(10, far[Math.floor(0.95 * far.length)] || 10));
   const cameras = scene.cameras.map((camera) => {
     const image = new Image(), segments = camera.segments ? new Image() : null;
     image.src = camera.image;
@@ -83,7 +83,7 @@ function bevGround(context, scene, size) {
   context.strokeStyle = "rgba(255,255,255,.13)";
   context.fillStyle = "rgba(255,255,255,.45)";
   context.font = "10px system-ui, sans-serif";
-  const step = scene.reach > 35 ? 20 : 10;
+  const step = scene.reach > 45 ? 20 : 10;
   for (let r = step; r < scene.reach * 1.4; r += step) {
     context.beginPath();
     context.arc(size / 2, size / 2, r / scene.reach * size / 2, 0, 7);
@@ -331,16 +331,15 @@ function truthAndPrediction(data, scene) {
   const views = [
     ["Truth", of(scene.label), order],
     ["Prediction", of(predicted), order],
-    ["Errors: true class in its colour, right points dim", (i) => scene.label[i] === 255 ? null
+    ["Errors in red", (i) => scene.label[i] === 255 ? null
       : wrong(i) ? "#ff4d5e" : "rgba(150,170,190,.28)", last],
   ];
-  views[2][0] = "Errors in red";
   const say = el("p.say", {}, "Point at a place to read its classes.");
   const all = [...order];
   const figures = views.map(([title, colour, sequence]) => {
     const canvas = canvasOf(1, (context, size) => {
       bevGround(context, scene, size);
-      bevPoints(context, scene, size, colour, sequence, Math.max(1.3, size / 260));
+      bevPoints(context, scene, size, colour, sequence, Math.max(1.6, size / 200));
       bevEgo(context, size);
     });
     canvas.addEventListener("mousemove", (event) => {

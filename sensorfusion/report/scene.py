@@ -12,11 +12,10 @@ from sensorfusion.datasets.dataset import Cached, Dataset, uncached
 from sensorfusion.errors import ConfigError
 from sensorfusion.evaluation.records import built
 from sensorfusion.evaluation.run_folder import RunFolder
-from sensorfusion.geometry.cameras import cameras
-from sensorfusion.geometry.projection import project_pairs
+from sensorfusion.report.overlay import borders, panorama, projected
 from sensorfusion.report.payload import Payload, jpeg, packed, png
 from sensorfusion.sample import Array, Frame
-from sensorfusion.sensors.camera import SRGB, CameraImage
+from sensorfusion.sensors.camera import CameraImage
 from sensorfusion.sensors.lidar import UNLABELLED, PointCloud, direction_of
 from sensorfusion.simulation.classes import CLASSES, PALETTE
 
@@ -52,8 +51,8 @@ class Scene:
         return cast(CameraImage, self.frame.readings[camera])
 
     @property
-    def ahead_left_up_N3(self) -> Array:
-        """The points, metres."""
+    def place(self) -> Array:
+        """Of the points, in metres ahead, left and up: [N, 3]."""
         return self.cloud.points.astype(np.float64) @ direction_of(self.cloud.axes)
 
 
@@ -80,12 +79,12 @@ def scene_of(run: RunFolder, number: int = 0) -> Scene | None:
     sample = data[number % len(data)]
     frame = sample.frames[0]
     names = tuple(data.class_names.get(f"{lidar}.label", ()))
-    return Scene(sample.id, split, frame, lidar, _in_colour(frame, lidar), names)
+    return Scene(sample.id, split, frame, lidar, panorama(frame, lidar), names)
 
 
 def scene_payload(scene: Scene) -> Payload:
     """Points from above and images, with the points that each camera sees."""
-    cloud, place_N3 = scene.cloud, scene.ahead_left_up_N3
+    cloud, place_N3 = scene.cloud, scene.place
     found: Payload = {
         "id": scene.id,
         "split": scene.split,
@@ -117,59 +116,22 @@ def classes_present(scene: Scene) -> Array:
 
 def _camera(scene: Scene, name: str) -> Payload:
     image = scene.image(name)
-    point_E, uv_E2, depth_E = projected(scene, name)
+    point_E, uv_E2, depth_E = projected(scene.frame, scene.lidar, name)
     height, width = image.size
     return {
         "name": name,
         "size": [width, height],
         "image": jpeg(image.pixels[0]),
-        "segments": None if image.segments is None else png(borders(image.segments[0])),
+        "segments": None if image.segments is None else png(_white(borders(image.segments[0]))),
         "point": packed(point_E.astype(np.int32)),
         "uv": packed(np.rint(uv_E2 * SUBPIXELS).astype(np.int16)),
         "depth": packed(np.clip(np.rint(depth_E * 100), 0, 65535).astype(np.uint16)),
     }
 
 
-def projected(scene: Scene, camera: str) -> tuple[Array, Array, Array]:
-    """Points in one image: rows [E], pixels [E, 2] and depths [E] in metres."""
-    poses, image = scene.frame.poses, scene.image(camera)
-    height, width = image.size
-    rig = cameras(scene.frame.calibration[camera]["intrinsics"][None], (width, height))
-    T_camera_lidar = np.linalg.inv(poses[camera]) @ poses[scene.lidar]
-    pairs = project_pairs(scene.cloud.points, rig, T_camera_lidar[None])
-    return pairs.point_E, pairs.uv_E2, pairs.depth_E
-
-
-def borders(segments_HW: Array) -> Array:
-    """White where a segment ends to the right or below, uint8 [H, W, 4]; elsewhere nothing."""
-    edge_HW = np.zeros(segments_HW.shape, dtype=bool)
-    edge_HW[:, :-1] |= segments_HW[:, 1:] != segments_HW[:, :-1]
-    edge_HW[:-1] |= segments_HW[1:] != segments_HW[:-1]
-    return np.where(edge_HW[..., None], np.uint8([255, 255, 255, 190]), np.uint8(0))
-
-
-def _in_colour(frame: Frame, lidar: str) -> tuple[str, ...]:
-    """Calibrated cameras in the order of a panorama: the row ahead, then the row behind."""
-    found = [
-        name
-        for name, reading in frame.readings.items()
-        if isinstance(reading, CameraImage)
-        and reading.unit == SRGB
-        and name in frame.poses
-        and lidar in frame.poses
-        and "intrinsics" in frame.calibration.get(name, {})
-    ]
-    yaw = {name: _yaw(frame, lidar, name) for name in found}  # degrees, 0 ahead, 90 left
-    ahead = sorted((n for n in found if abs(yaw[n]) <= 90), key=lambda n: -yaw[n])
-    behind = sorted((n for n in found if abs(yaw[n]) > 90), key=lambda n: yaw[n] % 360)
-    return (*ahead, *behind)
-
-
-def _yaw(frame: Frame, lidar: str, camera: str) -> float:
-    cloud = cast(PointCloud, frame.readings[lidar])
-    optical_3 = (np.linalg.inv(frame.poses[lidar]) @ frame.poses[camera])[:3, 2]
-    ahead, left, _ = optical_3 @ direction_of(cloud.axes)
-    return float(np.degrees(np.arctan2(left, ahead)))
+def _white(mask_HW: Array) -> Array:
+    """Colours and opacity uint8 [H, W, 4]."""
+    return np.where(mask_HW[..., None], np.uint8([255, 255, 255, 190]), np.uint8(0))
 
 
 def _node(config: Mapping[str, Any]) -> tuple[Any, str]:

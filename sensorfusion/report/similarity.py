@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from sensorfusion.export import PretrainedEncoder
+from sensorfusion.report.overlay import projected
 from sensorfusion.report.payload import Payload, packed
-from sensorfusion.report.scene import Scene, projected
+from sensorfusion.report.scene import Scene
 from sensorfusion.sample import Array
 from sensorfusion.sensors.lidar import UNLABELLED
 
@@ -34,8 +35,8 @@ class Tokens:
     cameras: Mapping[str, Array]
 
     @property
-    def pixels_MD(self) -> Array:
-        """All patches of all cameras, by camera, row and column."""
+    def pixels(self) -> Array:
+        """All patches of all cameras, by camera, row and column: [M, D]."""
         flat = [grid.reshape(-1, grid.shape[2]) for grid in self.cameras.values()]
         return np.concatenate(flat)
 
@@ -51,8 +52,9 @@ def tokens_of(scene: Scene, encoders: Mapping[str, nn.Module]) -> Tokens | None:
     token_ND, _ = _projected(encoders[scene.lidar], scene.cloud)
     grids: dict[str, Array] = {}
     for name in scene.cameras:
-        if name in encoders:
-            flat_MD, size = _projected(encoders[name], scene.image(name))
+        encoder = encoders.get(name.partition(".")[0])  # `camera.front` is a view of `camera`
+        if encoder is not None:
+            flat_MD, size = _projected(encoder, scene.image(name))
             if size is not None and len(flat_MD) == size[0] * size[1]:
                 grids[name] = flat_MD.reshape(*size, -1)
     widths = {token_ND.shape[1], *(grid.shape[2] for grid in grids.values())}
@@ -64,7 +66,7 @@ def tokens_of(scene: Scene, encoders: Mapping[str, nn.Module]) -> Tokens | None:
 
 def similarity_payload(scene: Scene, tokens: Tokens) -> Payload:
     """Reduced features, points to begin with, and how well points find their pixels."""
-    basis_DK, kept = reduced_basis(np.concatenate([tokens.points_nD, tokens.pixels_MD]))
+    basis_DK, kept = reduced_basis(np.concatenate([tokens.points_nD, tokens.pixels]))
     return {
         "rows": packed(tokens.rows.astype(np.int32)),
         "points": _quantised(tokens.points_nD @ basis_DK),
@@ -102,9 +104,9 @@ def own_pixel_rank(scene: Scene, tokens: Tokens) -> Payload | None:
     """
     place_n = np.full(len(scene.cloud.points), -1)
     place_n[tokens.rows] = np.arange(len(tokens.rows))
-    pixels_MD, first, shares = tokens.pixels_MD, 0, []
+    pixels_MD, first, shares = tokens.pixels, 0, []
     for name, grid in tokens.cameras.items():
-        point_E, uv_E2, _ = projected(scene, name)
+        point_E, uv_E2, _ = projected(scene.frame, scene.lidar, name)
         known = place_n[point_E] >= 0
         own = first + patch_of(uv_E2[known], scene.image(name).size, grid.shape[:2])
         similar_EM = tokens.points_nD[place_n[point_E[known]]] @ pixels_MD.T
@@ -131,13 +133,13 @@ def examples(scene: Scene, rows: Array) -> list[Payload]:
     """
     seen_N = np.zeros(len(scene.cloud.points), dtype=bool)
     for name in scene.cameras:
-        seen_N[projected(scene, name)[0]] = True
+        seen_N[projected(scene.frame, scene.lidar, name)[0]] = True
     visible = np.flatnonzero(seen_N[rows])
     if not len(visible):
         return []
     label_N = scene.cloud.label
     if label_N is None or not scene.names:
-        ahead = np.abs(scene.ahead_left_up_N3[rows[visible]] - (12.0, 0.0, 0.0)).sum(1)
+        ahead = np.abs(scene.place[rows[visible]] - (12.0, 0.0, 0.0)).sum(1)
         return [{"name": "ahead", "point": int(visible[ahead.argmin()])}]
     label_v = label_N[rows[visible]]
     found = {
