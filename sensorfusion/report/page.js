@@ -38,7 +38,7 @@ function segmentation(data) {
   const {tasks} = data.segmentation, several = tasks.some((t) => t.gains.length);
   const rows = tasks.flatMap((task) => task.starts.map((entry) =>
     el(entry.start === "random" ? "tr.floor" : "tr", {},
-      ...[task.title, entry.start === "random" ? "new weights (floor)" : entry.start,
+      ...[task.title, entry.start === "random" ? "new weights" : entry.start,
         fixed(entry.mean) + (entry.deviation === null ? "" : ` ± ${fixed(entry.deviation)}`),
         entry.seeds, entry.scans].map((cell) => el("td", {}, String(cell))))));
   const head = ["task", "encoder", "mIoU (%)", "seeds", "labelled scans"].map((t) => el("th", {}, t));
@@ -47,7 +47,7 @@ function segmentation(data) {
     classBars(tasks.find((t) => t.title === title).classes, colours));
   draw(tasks[0].title);
   return section("Segmentation of points",
-    "Test scenes are others than those of the training. The floor is the same head, or the same fine-tuning, on an encoder with new weights.",
+    "Test scenes are others than those of the training. The floor (in italics) is the same head, or the same fine-tuning, on an encoder with new weights.",
     el("div.columns", {},
       el("div", {}, el("table", {}, el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows)),
         several ? el("div", {style: "margin-top:26px"}, el("h3", {}, "What pretraining adds, mIoU points, one dot a seed"),

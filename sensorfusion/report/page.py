@@ -24,7 +24,7 @@ from sensorfusion.report.results import results
 from sensorfusion.report.scene import classes_present, scene_of, scene_payload
 from sensorfusion.report.similarity import similarity_payload, tokens_of
 
-COLOURS = {"similarity": "magma", "depth": "turbo"}
+COLOURS = {"similarity": "inferno", "depth": "turbo"}
 
 
 def page_of(run: RunFolder, *, sample: int = 0, scene: bool = True) -> Payload:

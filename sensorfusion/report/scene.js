@@ -180,6 +180,8 @@ function toggle(name, changed) {
   return button;
 }
 
+const MAPS = ["map over image", "map", "image"];
+
 // A clicked point or patch, and how similar everything else is to it.
 function explorer(data, scene) {
   const given = data.scene.similarity, rows = unpack(given.rows), points = unitVectors(given.points);
@@ -188,7 +190,7 @@ function explorer(data, scene) {
     const payload = given.cameras[camera.name], [h, w] = payload.vectors.shape;
     return {...camera, h, w, vectors: unitVectors(payload), heat: el("canvas", {width: w, height: h})};
   });
-  const state = {points: null, low: 0, high: 1, order: [...rows.keys()], query: null, strength: 0.62};
+  const state = {points: null, low: 0, high: 1, order: [...rows.keys()], query: null, mode: MAPS[0]};
   const level = (value) => (value - state.low) / (state.high - state.low || 1);
 
   const bev = canvasOf(1, (context, size) => {
@@ -207,12 +209,12 @@ function explorer(data, scene) {
   const views = cameras.map((camera) => {
     const [w, h] = camera.size;
     return canvasOf(w / h, (context, across, down) => {
-      context.drawImage(camera.pixels, 0, 0, across, down);
+      const mapped = state.points && state.mode !== MAPS[2];
+      if (state.mode === MAPS[0]) context.filter = "grayscale(0.85) brightness(0.6)";
+      if (state.mode !== MAPS[1]) context.drawImage(camera.pixels, 0, 0, across, down);
+      context.filter = "none";
+      if (mapped) context.drawImage(camera.heat, 0, 0, across, down);
       if (!state.points) return;
-      context.globalAlpha = state.strength;
-      context.imageSmoothingQuality = "high";
-      context.drawImage(camera.heat, 0, 0, across, down);
-      context.globalAlpha = 1;
       if (state.query.camera === camera)
         ring(context, (state.query.column + 0.5) / camera.w * across, (state.query.row + 0.5) / camera.h * down, 7);
       if (state.query.point !== undefined)
@@ -221,7 +223,7 @@ function explorer(data, scene) {
             (camera.uv[2 * e + 1] / 16 + 0.5) / h * down, 8);
     });
   });
-  const say = el("p.say"), range = el("span");
+  const say = el("p.say.big"), range = el("span");
 
   function show(query, vector) {
     state.query = query;
@@ -229,18 +231,23 @@ function explorer(data, scene) {
     state.order.sort((a, b) => state.points[a] - state.points[b]);
     const maps = cameras.map((camera) => cosines(camera.vectors, vector));
     const sorted = Float32Array.from([...maps.flatMap((m) => [...m]), ...state.points]).sort();
-    state.low = sorted[Math.floor(0.05 * sorted.length)];
+    state.low = sorted[Math.floor(0.4 * sorted.length)];
     state.high = sorted[Math.floor(0.998 * (sorted.length - 1))];
+    state.maps = maps;
+    paint();
+    range.textContent = `cosine ${fixed(state.low, 2)} to ${fixed(state.high, 2)}`;
+    redraw();
+  }
+  // Over an image the dissimilar is see-through.
+  function paint() {
     cameras.forEach((camera, k) => {
       const context = camera.heat.getContext("2d"), picture = context.createImageData(camera.w, camera.h);
-      maps[k].forEach((value, i) => {
-        const [r, g, b] = shade(table, level(value));
-        picture.data.set([r, g, b, 255], 4 * i);
+      state.maps[k].forEach((value, i) => {
+        const at = Math.max(0, Math.min(1, level(value)));
+        picture.data.set([...shade(table, at), state.mode === MAPS[0] ? 235 * Math.min(1, 1.6 * at) : 255], 4 * i);
       });
       context.putImageData(picture, 0, 0);
     });
-    range.textContent = `cosine ${fixed(state.low, 2)} to ${fixed(state.high, 2)}`;
-    redraw();
   }
   const redraw = () => [bev, ...views].forEach((canvas) => canvas.redraw());
 
@@ -306,12 +313,11 @@ function explorer(data, scene) {
   start();
   return el("div", {},
     el("div.bar", {}, el("span.key", {}, "Begin with"), ...buttons),
-    el("div.explore", {}, el("div", {}, bev, say),
+    el("div.explore", {}, el("div", {}, bev),
       el("div", {}, imageGrid({cameras}, views),
         el("div.bar", {}, el("span.key", {}, "dissimilar", el("span.ramp", {style: ramp(table)}), "similar", range),
-          ...choice(["map over image", "map", "image"], (name) => {
-            state.strength = {"map over image": 0.62, map: 1, image: 0}[name]; redraw();
-          })))));
+          el("span", {style: "flex:1"}), ...choice(MAPS, (name) => { state.mode = name; paint(); redraw(); })),
+        say)));
 }
 
 function ring(context, x, y, radius) {
