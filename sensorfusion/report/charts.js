@@ -24,7 +24,7 @@ function fill(made, attributes, children) {
 }
 
 const fixed = (value, digits = 1) => value.toFixed(digits).replace("-", "\u2212");
-const signed = (value, digits = 1) => (value >= 0 ? "+" : "") + fixed(value, digits);
+const signed = (value, digits = 1) => (value > 0 ? "+" : "") + fixed(value, digits);
 const short = (value) =>
   value === 0 ? "0"
   : Math.abs(value) >= 1000 || Math.abs(value) < 0.01 ? value.toExponential(1).replace("e+", "e")
@@ -122,7 +122,7 @@ function hover(drawing, panel, steps, x, {W, H, top, bottom}) {
 
 // One bar per class for what was pretrained, above a thinner one for the floor.
 function classBars(classes, colours) {
-  const W = 620, row = 23, left = 140, right = 44, H = classes.length * row + 18;
+  const W = 620, row = 23, left = 156, right = 44, H = classes.length * row + 18;
   const x = (v) => left + (W - left - right) * v / 100;
   const drawing = svg("svg", {viewBox: `0 0 ${W} ${H}`, role: "img", "aria-label": "IoU of classes"});
   for (const t of [0, 25, 50, 75, 100]) drawing.append(

@@ -180,7 +180,9 @@ def _draw_rows(part: SubFigure, frame: Frame, rows: Sequence[Row]) -> None:
                 _draw_overlay(axes, frame, lidar, name)
             else:
                 draw_reading(frame.readings[name], axes)
-            axes.set_title(name, loc="left", fontsize="medium")
+            # Above the legend that a reading may have there.
+            pad = 22 if len(frame.readings[name].clock) > 1 else 6
+            axes.set_title(name, loc="left", fontsize="medium", pad=pad)
 
 
 def _draw_overlay(axes: Axes, frame: Frame, lidar: str, camera: str) -> None:

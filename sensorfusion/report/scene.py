@@ -131,7 +131,7 @@ def _camera(scene: Scene, name: str) -> Payload:
 
 def _white(mask_HW: Array) -> Array:
     """Colours and opacity uint8 [H, W, 4]."""
-    return np.where(mask_HW[..., None], np.uint8([255, 255, 255, 190]), np.uint8(0))
+    return np.where(mask_HW[..., None], np.array([255, 255, 255, 190], np.uint8), np.uint8(0))
 
 
 def _node(config: Mapping[str, Any]) -> tuple[Any, str]:
