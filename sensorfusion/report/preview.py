@@ -131,7 +131,7 @@ def rerun_of(sample: Sample) -> bytes:
         import rerun
     except ImportError as error:
         raise MissingDependencyError(
-            "a scene for rerun takes the package rerun-sdk, which is not installed",
+            f"a scene for rerun takes the package rerun-sdk: {error}",
             where="--preview FILE.rrd",
             remedy="pip install 'sensorfusion[viz]', or write --preview FILE.ply",
         ) from error
