@@ -23,6 +23,7 @@ from sensorfusion.report.predictions import predictions_payload
 from sensorfusion.report.results import results
 from sensorfusion.report.scene import classes_present, scene_of, scene_payload
 from sensorfusion.report.similarity import similarity_payload, tokens_of
+from sensorfusion.sensors.lidar import PointCloud
 
 COLOURS = {"similarity": "inferno", "depth": "turbo"}
 
@@ -64,6 +65,9 @@ def html_of(page: Payload) -> str:
 
 def _scene(run: RunFolder, number: int) -> Payload | None:
     encoders = run.load()
+    kinds = [cast(PretrainedEncoder, encoder).encoder.reading for encoder in encoders.values()]
+    if PointCloud not in kinds:
+        return None  # before its data are opened, which need not be there
     scene = scene_of(run, number)
     if scene is None:
         return None

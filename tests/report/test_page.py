@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from sensorfusion.encoders.camera_pyramid import CameraPyramid
+from sensorfusion.encoders.imu_temporal import ImuTemporal
 from sensorfusion.encoders.minkunet import MinkUNet
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.evaluation.run_folder import RunFolder
@@ -107,7 +108,7 @@ def test_the_page_needs_nothing_beside_itself(page):
     assert "/* page" not in html
     assert "/* data" not in html
     script = re.sub(r'<script type="application/json".*?</script>', "", html, flags=re.S)
-    assert not re.search(r"<[^>]*\b(src|href)\b", script)
+    assert not re.search(r"<[^>]*\s(src|href)\s*=", script)
     assert re.findall(r"https?://[\w./]+", script) == ["http://www.w3.org/2000/svg"]  # a name
     assert not re.search(r"\b(fetch|import|XMLHttpRequest|innerHTML|document\.write)\b", script)
     for camera in page["scene"]["cameras"]:
@@ -197,6 +198,21 @@ def test_results_stand_beside_their_floors(tmp_path):
     assert task["classes"][0] == {"name": "car", "pretrained": 32.0, "random": 20.0}
     assert task["classes"][1] == {"name": EVIL, "pretrained": None, "random": None}
     assert results(tmp_path / "nothing.json") is None
+
+
+def test_a_run_without_points_opens_no_data(tmp_path):
+    """Its recordings need not be on the machine that writes the page."""
+    imu = ImuTemporal(units=("m/s^2, rad/s",))
+    save_encoder(tmp_path / "encoders" / "imu", imu)
+    config = {
+        "model": {"sensors": {"imu.1": "imu", "imu.2": "imu"}},
+        "data": {"train": {"type": "sensorfusion.datasets.utd_mhad:UtdMhad", "root": "nowhere"}},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    page = page_of(RunFolder.open(tmp_path))
+    assert page["scene"] is None
+    assert page["data"] == "UtdMhad"
+    html_of(page)
 
 
 @pytest.mark.parametrize("steps", [1, POINTS, 3 * POINTS + 1])
