@@ -27,6 +27,7 @@ FLAGS = {
         "--launcher",
         "--cfg-options",
         "--allow-change",
+        "--preview",
     },
     "evaluate": {
         "--protocol",
@@ -44,6 +45,7 @@ FLAGS = {
     "table": {"--stage", "--only", "--seeds", "--out", "--dry-run", "--data-root"},
     "segment": {"--protocol", "--fraction", "--start", "--seeds", "--out", "--data-root"},
     "doctor": {"--json"},
+    "report": {"--out", "--sample", "--no-scene", "--data-root"},
     "prepare": set(),
     "prepare simulate": {
         "--format",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -143,6 +143,48 @@ class Cached:
         if isinstance(kept, DataError):
             raise kept
         return kept
+
+
+class Prepared:
+    """A data set after deterministic transforms, computed whenever a sample is asked for.
+
+    Args:
+        dataset, transforms: see `Cached`.
+    """
+
+    def __init__(self, dataset: Dataset, transforms: Transforms = ()) -> None:
+        self.dataset, self.transforms = dataset, transforms
+
+    @property
+    def sensors(self) -> Mapping[str, type[Reading]]:
+        """The sensors of the underlying data set."""
+        return self.dataset.sensors
+
+    @property
+    def class_names(self) -> Mapping[str, Sequence[str]]:
+        """The names of the underlying data set."""
+        return self.dataset.class_names
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Sample:
+        unused = np.random.default_rng(0)  # deterministic transforms do not draw
+        return apply_all(self.transforms, self.dataset[index], unused)
+
+
+def uncached(node: Any) -> Any:
+    """A config's or a record's data set that computes only the samples that are asked for."""
+    if isinstance(node, Mapping):
+        lazy = {Cached: Prepared, _recorded(Cached): _recorded(Prepared)}
+        changed = {key: uncached(value) for key, value in node.items()}
+        kind = changed.get("type")
+        return changed if kind not in lazy else {**changed, "type": lazy[kind]}
+    return node
+
+
+def _recorded(kind: type[Any]) -> str:
+    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 def _attempt(dataset: Dataset, index: int, transforms: Transforms) -> Sample | DataError:

@@ -10,6 +10,8 @@ from pathlib import Path
 from sensorfusion.ending import exit_code
 from sensorfusion.engine.recipe import read_recipe
 
+PREVIEW = "preview.png"
+
 
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
@@ -37,6 +39,14 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         help="let a run continue although this key of its config has changed",
     )
+    made.add_argument(
+        "--preview",
+        nargs="?",
+        const=PREVIEW,
+        metavar="FILE",
+        help="write the first batch as the model will see it, and end: a picture (.png; default"
+        f" <work dir>/{PREVIEW}), coloured points (.ply), or a scene for rerun (.rrd)",
+    )
     return made
 
 
@@ -55,10 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     work_dir = options.work_dir or default_work_dir(options.config)
 
     def run() -> int:
+        recipe = read_recipe(options.config, options.cfg_options)
+        if options.preview is not None:
+            from sensorfusion.engine.preview import preview
+
+            default = Path(work_dir) / PREVIEW
+            return preview(recipe, default if options.preview == PREVIEW else options.preview)
         from sensorfusion.engine.runner import pretrain
 
         return pretrain(
-            read_recipe(options.config, options.cfg_options),
+            recipe,
             work_dir,
             launcher=options.launcher,
             allow_change=options.allow_change,

@@ -108,7 +108,7 @@ class PretrainRunner(Runner):  # type: ignore[misc]
         if config["deterministic"]:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
         state.seed_all(config["seed"])
-        loaded, plan, tally = _data(config)
+        loaded, plan, tally = training_data(config)
         model = build(config["model"], "model")
         if isinstance(model, Pretrainer):
             _require_usable(model, loaded.dataset)
@@ -213,7 +213,8 @@ class PretrainRunner(Runner):  # type: ignore[misc]
                 save_encoder(path, encoder, head=head, note=note)
 
 
-def _data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
+def training_data(config: Mapping[str, Any]) -> tuple[Loaded, Plan, Tally]:
+    """The samples of a filled config, their order on this rank, and the count of corrupt ones."""
     data, loader, seed = config["data"], config["loader"], config["seed"]
     dataset = build(data["train"], "data.train")
     transforms = list(flat(build(list(data["transforms"]), "data.transforms")))

@@ -14,7 +14,7 @@ from sensorfusion.evaluation.probe import ProbeSettings
 from sensorfusion.evaluation.protocols import Settings
 
 TYPE, SUBJECTS = "type", "subjects"
-_MODULES = ("sensorfusion.datasets.", "sensorfusion.sensors.")
+_MODULES = ("sensorfusion.datasets.", "sensorfusion.sensors.", "sensorfusion.superpixels.slic")
 
 
 def named(reference: str) -> Callable[..., Any]:

@@ -38,14 +38,19 @@ def draw_sample(sample: Sample) -> Figure:
     figure = Figure(figsize=(12, 3 * len(shown)), layout="constrained")
     rows = figure.subplots(len(shown), squeeze=False)[:, 0]
     for axes, (title, reading) in zip(rows, shown, strict=True):
-        _draw(reading, axes)
+        draw_reading(reading, axes)
         axes.set_title(title, loc="left")
     labels = ", ".join(f"{name} {value}" for name, value in sample.labels.items())
     figure.suptitle(f"{sample.id}  {labels}")
     return figure
 
 
-def _draw(reading: Reading, axes: Axes) -> None:
+def draw_reading(reading: Reading, axes: Axes) -> None:
+    """Draw one reading.
+
+    Raises:
+        ConfigError: when its sensor does not say how.
+    """
     if not isinstance(reading, Drawable):
         raise ConfigError(
             f"{type(reading).__name__} has no method draw",
