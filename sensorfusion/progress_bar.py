@@ -9,14 +9,19 @@ _LINES = 10.0  # seconds between lines where no terminal shows a bar
 
 
 class ProgressBar:
-    """Shows, on standard error and while it is entered, how much of a job is done."""
+    """Shows, on standard error and while it is entered, how much of a job is done.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: of the job. delay: seconds after which the bar appears; a shorter job shows none.
+    """
+
+    def __init__(self, name: str, delay: float = 0.0) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
         console = Console(stderr=True)
-        self.spoke = time.monotonic()
+        self.spoke = self.began = time.monotonic()
+        self.delay = delay
         self.bar = Progress(
             name,
             BarColumn(),
@@ -29,7 +34,8 @@ class ProgressBar:
         self.task = self.bar.add_task("", total=None)
 
     def __enter__(self) -> ProgressBar:
-        self.bar.start()
+        self.began = time.monotonic()
+        self._appear()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -37,7 +43,12 @@ class ProgressBar:
 
     def advance(self, done: int, total: int, text: str = "") -> None:
         """Show how far it is."""
+        self._appear()
         self.bar.update(self.task, completed=done, total=total, description=text)
         if self.bar.disable and time.monotonic() - self.spoke > _LINES:
             self.spoke = time.monotonic()
             print(f"{done}/{total}{text and ': '}{text}", file=sys.stderr, flush=True)
+
+    def _appear(self) -> None:
+        if not self.bar.live.is_started and time.monotonic() - self.began >= self.delay:
+            self.bar.start()

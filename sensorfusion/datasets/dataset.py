@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from sensorfusion.errors import ConfigError, DataError
+from sensorfusion.progress_bar import ProgressBar
 from sensorfusion.sample import Reading, Sample
 from sensorfusion.sensors.transform import Transforms, apply_all, flat
 
@@ -111,7 +112,11 @@ class Cached:
                 remedy="apply them after the cache, when samples are loaded",
             )
         self.dataset = dataset
-        self._kept = [_attempt(dataset, index, transforms) for index in range(len(dataset))]
+        self._kept: list[Sample | DataError] = []
+        with ProgressBar("reading samples", delay=2.0) as bar:
+            for index in range(len(dataset)):
+                self._kept.append(_attempt(dataset, index, transforms))
+                bar.advance(index + 1, len(dataset))
 
     @property
     def sensors(self) -> Mapping[str, type[Reading]]:
