@@ -116,7 +116,7 @@ def test_an_index_beyond_the_end_is_refused(dataset):
         dataset[len(dataset)]
 
 
-class Prepared:
+class InOneSize:
     """A data set at one size, with sensors missing by the index alone."""
 
     def __init__(self, dataset):
@@ -138,7 +138,7 @@ class Prepared:
 
 def test_two_loader_workers_give_the_batches_of_none(dataset):
     batches = [
-        list(DataLoader(Prepared(dataset), batch_size=2, collate_fn=collate, num_workers=n))
+        list(DataLoader(InOneSize(dataset), batch_size=2, collate_fn=collate, num_workers=n))
         for n in (0, 2)
     ]
     missing = 0
