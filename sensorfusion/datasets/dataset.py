@@ -150,7 +150,7 @@ class Cached:
         return kept
 
 
-class Prepared:
+class Uncached:
     """A data set after deterministic transforms, computed whenever a sample is asked for.
 
     Args:
@@ -181,7 +181,7 @@ class Prepared:
 def uncached(node: Any) -> Any:
     """A config's or a record's data set that computes only the samples that are asked for."""
     if isinstance(node, Mapping):
-        lazy = {Cached: Prepared, _recorded(Cached): _recorded(Prepared)}
+        lazy = {Cached: Uncached, _recorded(Cached): _recorded(Uncached)}
         changed = {key: uncached(value) for key, value in node.items()}
         kind = changed.get("type")
         return changed if kind not in lazy else {**changed, "type": lazy[kind]}

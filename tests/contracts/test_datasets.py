@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 import sensorfusion.datasets
 from sensorfusion.collate import collate
-from sensorfusion.datasets.dataset import Cached, Prepared
+from sensorfusion.datasets.dataset import Cached, Uncached
 from sensorfusion.datasets.generated_motion import GeneratedMotion
 from sensorfusion.datasets.simulated import SimulatedWorld
 from sensorfusion.datasets.simulated_people import SimulatedPeople
@@ -48,7 +48,7 @@ MAKE = {
     SimulatedRegion: lambda root: SimulatedRegion((0, 1), size=16, chip=8, labels=True),
     GeneratedMotion: lambda root: GeneratedMotion(4, sensors=SENSORS),
     Cached: lambda root: Cached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
-    Prepared: lambda root: Prepared(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
+    Uncached: lambda root: Uncached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
 }
 
 
