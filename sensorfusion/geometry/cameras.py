@@ -34,7 +34,7 @@ class Lens(enum.Enum):
 
 @dataclass(frozen=True, eq=False)
 class Cameras:
-    """K cameras; make them with `cameras`, which checks.
+    """K cameras, whose arrays cannot be changed; make them with `cameras`, which checks.
 
     Args:
         linear_K33: float64, from ideal coordinates to pixels.
@@ -53,6 +53,10 @@ class Cameras:
     lenses: tuple[Lens, ...]
     distortion_K8: Matrix
     reach_K: Matrix
+
+    def __post_init__(self) -> None:
+        for name in ("linear_K33", "offsets_K3", "sizes_K2", "distortion_K8", "reach_K"):
+            getattr(self, name).setflags(write=False)
 
     def __len__(self) -> int:
         return len(self.lenses)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from functools import reduce
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sensorfusion.compiled import inlined
 from sensorfusion.errors import DataError
 from sensorfusion.geometry.arrays import finite
 from sensorfusion.geometry.rotation import (
@@ -17,8 +19,6 @@ from sensorfusion.geometry.rotation import (
 )
 
 Pose = npt.NDArray[np.float64]
-IDENTITY = np.eye(3)
-LAST_ROW = np.array([0.0, 0.0, 0.0, 1.0])
 
 
 def pose(rotation_33: npt.ArrayLike, translation_3: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Pose:
@@ -82,14 +82,13 @@ def require_rigid(transform: npt.NDArray[Any], name: str, tolerance: float = 1e-
     """
     problem = f"shape {transform.shape} of {transform.dtype}, expected real (..., 4, 4)"
     if transform.shape[-2:] == (4, 4) and transform.dtype.kind in "fiu":
-        rotation = transform[..., :3, :3].astype(np.float64)
-        scatter = np.matmul(np.swapaxes(rotation, -1, -2), rotation)
-        error = np.abs(scatter - IDENTITY).max(initial=0.0)
-        if not error <= tolerance:  # so that NaN fails too
+        stack_K44 = np.ascontiguousarray(transform, dtype=np.float64).reshape(-1, 4, 4)
+        error, determinant, complete = _rigidity(stack_K44)
+        if error > tolerance:
             problem = f"not a rotation: R^T R differs from the identity by {error:.2g}"
-        elif (np.linalg.det(rotation) < 0).any():
+        elif determinant < 0:
             problem = "a reflection: the rotation's determinant is -1"
-        elif not np.isfinite(transform).all() or (transform[..., 3, :] != LAST_ROW).any():
+        elif not complete:
             problem = f"a non-finite entry or a last row that is not 0, 0, 0, 1: {transform}"
         else:
             return
@@ -98,6 +97,21 @@ def require_rigid(transform: npt.NDArray[Any], name: str, tolerance: float = 1e-
         where=name,
         remedy="give T = [[R, t], [0, 0, 0, 1]] in metres, with an orthonormal R",
     )
+
+
+def rigidity_reference(stack_K44: Pose) -> tuple[float, float, bool]:
+    """What `require_rigid` asks of transforms, in NumPy.
+
+    Returns:
+        The largest difference between R^T R and the identity (infinite for NaN), the smallest
+        determinant (at most 1), and whether all is finite with last rows of 0, 0, 0, 1.
+    """
+    rotation_K33 = stack_K44[:, :3, :3]
+    scatter_K33 = rotation_K33.swapaxes(1, 2) @ rotation_K33
+    error = np.nan_to_num(np.abs(scatter_K33 - np.eye(3)), nan=np.inf, posinf=np.inf)
+    determinant = np.linalg.det(rotation_K33).min(initial=1.0)
+    last_rows = (stack_K44[:, 3] == (0.0, 0.0, 0.0, 1.0)).all()
+    return error.max(initial=0.0), determinant, bool(np.isfinite(stack_K44).all() and last_rows)
 
 
 def interpolate(start: Pose, end: Pose, fraction: float) -> Pose:
@@ -119,3 +133,22 @@ def interpolate(start: Pose, end: Pose, fraction: float) -> Pose:
     if angle > 0:
         rotation = rotation @ rotation_about(turn, fraction * angle)
     return pose(rotation, (1.0 - fraction) * start[:3, 3] + fraction * end[:3, 3])
+
+
+@inlined
+def _rigidity(stack: Pose) -> tuple[float, float, bool]:
+    """What `rigidity_reference` finds: many NumPy calls would cost more than the arithmetic."""
+    error, determinant, complete = 0.0, 1.0, True
+    for T in stack:
+        for i in range(3):
+            for j in range(3):
+                dot = T[0, i] * T[0, j] + T[1, i] * T[1, j] + T[2, i] * T[2, j]
+                off = abs(dot - (i == j))
+                error = max(error, off if off < np.inf else np.inf)  # so that NaN is infinite
+            complete &= math.isfinite(T[i, 3]) & (T[3, i] == 0.0)
+        complete &= T[3, 3] == 1.0
+        first = T[1, 1] * T[2, 2] - T[1, 2] * T[2, 1]
+        second = T[1, 0] * T[2, 2] - T[1, 2] * T[2, 0]
+        third = T[1, 0] * T[2, 1] - T[1, 1] * T[2, 0]
+        determinant = min(determinant, T[0, 0] * first - T[0, 1] * second + T[0, 2] * third)
+    return error, determinant, complete

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numba
@@ -59,7 +60,17 @@ class Pairs:
         return len(self.point_E)
 
     def select(self, mask_E: npt.NDArray[np.bool_]) -> Pairs:
-        """Those pairs for which the mask is True."""
+        """Those pairs for which the mask is True.
+
+        Raises:
+            DataError: unless the mask is bool [E].
+        """
+        if mask_E.shape != (len(self),) or mask_E.dtype != np.bool_:
+            raise DataError(
+                f"{len(self)} pairs, a mask of shape {mask_E.shape} and dtype {mask_E.dtype}",
+                where="the choice of pairs",
+                remedy="give one bool per pair",
+            )
         return Pairs(
             self.point_E[mask_E], self.camera_E[mask_E], self.uv_E2[mask_E], self.depth_E[mask_E]
         )
@@ -165,7 +176,7 @@ def _dtype(dtype: npt.DTypeLike) -> np.dtype[Any]:
 
 def _packed(rig: Cameras, transforms: Array, view: View, kind: np.dtype[Any]) -> Packed:
     """What the kernels read of cameras, poses and view, in the precision of the projection."""
-    transforms_K44 = np.asarray(transforms, dtype=np.float64)
+    transforms_K44 = np.asarray(transforms)
     if transforms_K44.shape != (len(rig), 4, 4):
         raise DataError(
             f"{len(rig)} cameras, transforms of shape {transforms_K44.shape}",
@@ -173,8 +184,25 @@ def _packed(rig: Cameras, transforms: Array, view: View, kind: np.dtype[Any]) ->
             remedy="give one 4x4 transform per camera: [K, 4, 4]",
         )
     require_rigid(transforms_K44, "T_camera_points")
-    rows_K34 = transforms_K44[:, :3].copy()
-    rows_K34[:, :, 3] += rig.offsets_K3
+    lenses = _packed_lenses(rig, view, kind)
+    rows_K34 = lenses.linear_K33 @ transforms_K44[:, :3]
+    rows_K34[:, :, 3] += lenses.moves_K3
+    axis = -1 if view.depth_axis is None else view.depth_axis
+    shifts_K, near = rig.offsets_K3[:, 2].astype(kind), kind.type(view.min_depth)
+    return rows_K34.astype(kind), shifts_K, *lenses.for_kernels, near, axis
+
+
+@dataclass(frozen=True, eq=False)
+class _Lenses:
+    """What does not change with the poses."""
+
+    linear_K33: Array
+    moves_K3: Array
+    for_kernels: tuple[Array, Array, Array]
+
+
+@lru_cache(maxsize=16)
+def _packed_lenses(rig: Cameras, view: View, kind: np.dtype[Any]) -> _Lenses:
     low = kind.type(view.low)
     bounds_K3 = np.empty((len(rig), 3), dtype=kind)
     bounds_K3[:, 0] = low if view.closed else np.nextafter(low, kind.type(np.inf))
@@ -186,12 +214,11 @@ def _packed(rig: Cameras, transforms: Array, view: View, kind: np.dtype[Any]) ->
         lenses_K18[:, 9:15] = rig.linear_K33[:, :2].reshape(-1, 6)
         lenses_K18[:, 15:] = bounds_K3
         bounds_K3[codes_K > 0] = (-np.inf, np.inf, np.inf)  # the lens decides
-    pixels_K34 = rig.linear_K33 @ rows_K34
-    rows_K34[codes_K == 0, :2] = pixels_K34[codes_K == 0, :2]
-    rows_K34[:, 2] = transforms_K44[:, 2]
-    axis = -1 if view.depth_axis is None else view.depth_axis
-    shifts_K, near = rig.offsets_K3[:, 2].astype(kind), kind.type(view.min_depth)
-    return rows_K34.astype(kind), shifts_K, bounds_K3, codes_K, lenses_K18, near, axis
+    pinhole_K = codes_K == 0
+    linear_K33 = np.where(pinhole_K[:, None, None], rig.linear_K33, np.eye(3))
+    moves_K3 = (linear_K33 @ rig.offsets_K3[:, :, None])[:, :, 0]
+    moves_K3[:, 2] = 0.0  # the depth is that of the pose
+    return _Lenses(linear_K33, moves_K3, (bounds_K3, codes_K, lenses_K18))
 
 
 @compiled()

@@ -45,8 +45,21 @@ def segment_sum(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
 
 
 def segment_counts(ids_N: Tensor, size: int) -> Tensor:
-    """How many rows each id has: int64 [size]."""
-    return torch.bincount(ids_N + 1, minlength=size + 1)[1:]
+    """How many rows each id has: int64 [size].
+
+    Raises:
+        DataError: as `segment_sum`.
+    """
+    if ids_N.ndim != 1 or ids_N.dtype != torch.int64 or size < 0:
+        raise DataError(
+            f"ids {tuple(ids_N.shape)} {ids_N.dtype} for {size} segments",
+            where="segments",
+            remedy="give int64 ids [N] and the number of segments",
+        )
+    if _on_cpu(ids_N):
+        _check_ids(ids_N, size)
+    counts = ids_N.new_zeros(size + 1)
+    return counts.index_add(0, ids_N.where(ids_N >= 0, size), torch.ones_like(ids_N))[:size]
 
 
 def segment_mean(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:

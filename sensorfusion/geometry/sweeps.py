@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sensorfusion.compiled import compiled, inlined
 from sensorfusion.errors import DataError
+from sensorfusion.geometry.arrays import finite
 from sensorfusion.geometry.poses import Pose, interpolate, invert, require_rigid
 from sensorfusion.geometry.rotation import rotation_vector
 
@@ -25,7 +26,7 @@ class Sweep:
     """One turn of a lidar.
 
     Args:
-        points_NC: float32 [N, C >= 3], metres in the sensor's frame, then further channels.
+        points_NC: float32 [N, C >= 3], finite metres in the sensor's frame, then further channels.
         T_reference_sensor: float64 [4, 4], from the sensor (at `time`) to the frame of the result.
         time: seconds relative to the reference's time, negative before it. (nuscenes-devkit's
             time channel has the opposite sign.)
@@ -54,8 +55,13 @@ def aggregate(sweeps: Sequence[Sweep], min_range: float = 0.0) -> npt.NDArray[np
         each point (s relative to the reference); in the order of the sweeps and their points.
 
     Raises:
-        DataError: for wrong shapes or dtypes (naming the sweep), or poses that are not rigid.
+        DataError: naming the sweep, for wrong shapes or dtypes, poses that are not rigid, points
+            or times that are not finite, or fractions outside [0, 1].
     """
+    if not 0.0 <= min_range < math.inf:
+        raise DataError(
+            f"min_range {min_range}", where="aggregate", remedy="give finite metres from 0"
+        )
     for number, sweep in enumerate(sweeps):
         _check(sweep, number, sweeps[0].points_NC.shape[1:])
     if not sweeps:
@@ -65,10 +71,14 @@ def aggregate(sweeps: Sequence[Sweep], min_range: float = 0.0) -> npt.NDArray[np
     total = sum(len(sweep.points_NC) for sweep in sweeps)
     merged = np.empty((total, channels + 1), dtype=np.float32)
     used = 0
-    for sweep in sweeps:
+    for number, sweep in enumerate(sweeps):
         points_NC = np.ascontiguousarray(sweep.points_NC)
         fraction_N, motion = _motion(sweep)
-        used += _move(points_NC, fraction_N, motion, float(np.float32(min_range)), merged[used:])
+        nearest = float(np.float32(min_range))
+        kept, fine = _move(points_NC, fraction_N, motion, nearest, merged[used:])
+        if not fine:
+            _refuse(sweep, number)
+        used += kept
     return merged[:used]
 
 
@@ -106,12 +116,33 @@ def _check(sweep: Sweep, number: int, columns: tuple[int, ...]) -> None:
         )
     if (sweep.end is None) != (sweep.fraction_N is None):
         raise DataError("only one of `end` and `fraction_N`", where=where, remedy="give both")
-    if sweep.fraction_N is not None and sweep.fraction_N.shape != points.shape[:1]:
+    fraction_N = sweep.fraction_N
+    if fraction_N is not None and (
+        fraction_N.shape != points.shape[:1] or fraction_N.dtype.kind != "f"
+    ):
         raise DataError(
-            f"{len(points)} points, fractions of shape {sweep.fraction_N.shape}",
+            f"{len(points)} points, fractions of shape {fraction_N.shape} and {fraction_N.dtype}",
             where=where,
-            remedy="give one fraction per point",
+            remedy="give one floating-point fraction per point",
         )
+    times = (sweep.time, sweep.end[1] if sweep.end else 0.0)
+    if not all(map(math.isfinite, times)):
+        raise DataError(f"times {times} that are not finite", where=where, remedy="give seconds")
+
+
+def _refuse(sweep: Sweep, number: int) -> None:
+    """Name the first point that is not finite or not measured during the turn."""
+    bad_N = ~np.isfinite(sweep.points_NC[:, :3]).all(axis=1)
+    if sweep.fraction_N is not None:
+        bad_N |= ~((sweep.fraction_N >= 0) & (sweep.fraction_N <= 1))
+    row = int(np.flatnonzero(bad_N)[0])
+    fraction = "" if sweep.fraction_N is None else f" with fraction {sweep.fraction_N[row]}"
+    raise DataError(
+        f"point {row} at {sweep.points_NC[row, :3].tolist()}{fraction} is not finite "
+        "or out of range",
+        where=f"sweep {number}",
+        remedy="leave out points that are not finite; give fractions in [0, 1]",
+    )
 
 
 def _check_poses(sweeps: Sequence[Sweep]) -> None:
@@ -124,7 +155,7 @@ def _check_poses(sweeps: Sequence[Sweep]) -> None:
         except DataError:
             pass
     for name, transform in poses.items():
-        require_rigid(transform, name)
+        require_rigid(finite(transform, name, (4, 4)), name)
 
 
 def _motion(sweep: Sweep) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
@@ -144,18 +175,19 @@ def _motion(sweep: Sweep) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float
 
 @compiled()
 def _move(points: Array, fraction: Array, motion: Array, min_range: float, merged: Array) -> Any:
-    """Write the points of one sweep that are far enough; says how many."""
+    """Write the points of one sweep that are far enough; says how many, and if all are fine."""
     rows = points.shape[0]
     part = (rows + PARTS - 1) // PARTS
     places = np.zeros(PARTS + 1, dtype=np.int64)
+    fine = np.empty(PARTS, dtype=np.bool_)
     for p in numba.prange(PARTS):
         places[p + 1] = _far(points, p * part, min(rows, (p + 1) * part), min_range)
     for p in range(PARTS):
         places[p + 1] += places[p]
     for p in numba.prange(PARTS):
         first, last, own = p * part, min(rows, (p + 1) * part), merged[places[p] : places[p + 1]]
-        _move_part(points, fraction, first, last, motion, min_range, own)
-    return places[PARTS]
+        fine[p] = _move_part(points, fraction, first, last, motion, min_range, own)
+    return places[PARTS], bool(fine.all())
 
 
 @inlined
@@ -175,18 +207,20 @@ def _move_part(
     motion: Array,
     min_range: float,
     merged: Array,
-) -> None:
+) -> bool:
     a, b, c, d, e, f, g, h, p, q, r, s = motion[:12]
     turn, way = motion[12:15], motion[15:18]
     begin, duration = motion[18], motion[19]
-    channels, when, place = points.shape[1], 0.0, 0
+    channels, when, place, fine = points.shape[1], 0.0, 0, True
     for i in range(first, last):
         x, y, z = float(points[i, 0]), float(points[i, 1]), float(points[i, 2])
         if (abs(x) < min_range) & (abs(y) < min_range):
             continue
         if fraction.shape[0] > 0:
             when = float(fraction[i])
+            fine &= (when >= 0.0) & (when <= 1.0)
             x, y, z = _turned(x, y, z, turn, when)
+        fine &= abs(x) + abs(y) + abs(z) < np.inf
         merged[place, 0] = a * x + b * y + c * z + d + when * way[0]
         merged[place, 1] = e * x + f * y + g * z + h + when * way[1]
         merged[place, 2] = p * x + q * y + r * z + s + when * way[2]
@@ -194,6 +228,7 @@ def _move_part(
             merged[place, channel] = points[i, channel]
         merged[place, channels] = begin + when * duration
         place += 1
+    return fine
 
 
 @inlined

@@ -14,6 +14,7 @@ from typing import Any
 import numba
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from sensorfusion.compiled import compiled, inlined
@@ -25,6 +26,7 @@ Array = npt.NDArray[Any]
 Triple = tuple[float, float, float]
 CHUNK = 1024  # points whose coordinates stay in the first-level cache
 LARGEST = np.int32(2**30)  # cells from the origin along one axis
+MOST_SAMPLES = 2**31 - 1  # their numbers are int32
 FAR, NOWHERE = np.float32(LARGEST), np.float32(0.0)
 OF_SAMPLE, OUTSIDE = np.int32(0), np.int32(-1)
 FULL_TURN = np.float32(180.0)
@@ -52,12 +54,13 @@ class VoxelGrid:
     high: Triple = (math.inf,) * 3
 
     def __post_init__(self) -> None:
-        fine = all(math.isfinite(step) and step > 0 for step in self.steps)
-        if not fine or len(self.steps) != 3 or not np.less(self.low, self.high).all():
+        triples = len(self.steps) == len(self.low) == len(self.high) == 3
+        fine = triples and all(math.isfinite(step) and step > 0 for step in self.steps)
+        if not fine or not np.less(self.low, self.high).all():
             raise DataError(
                 f"{self}",
                 where="the description of a voxel grid",
-                remedy="give three finite steps above zero, and limits with low < high",
+                remedy="give three finite steps above zero, and three limits with low < high",
             )
 
 
@@ -90,8 +93,8 @@ def voxelise(
         item_N: the sample of each point, integers from 0; None when all are of one.
 
     Raises:
-        DataError: for wrong shapes, non-finite points (naming the first), samples below 0, or
-            points so far apart that their voxels cannot be numbered.
+        DataError: for wrong shapes, non-finite points (naming the first), samples below 0 or
+            beyond int32, or points so far apart that their voxels cannot be numbered.
     """
     points, item = _checked(points_NC, item_N)
     steps, limits = np.array(grid.steps, np.float32), np.array((grid.low, grid.high), np.float32)
@@ -142,7 +145,18 @@ def voxelise_reference(
 
 
 def devoxelise(features_VD: Tensor, inverse_N: Tensor) -> Tensor:
-    """Give every point the features of its voxel, [N, D]; zero where it has none."""
+    """Give every point the features of its voxel, [N, D]; zero where it has none.
+
+    Args:
+        inverse_N: int64 in [-1, V), as in `Voxels`, on the device of the features.
+
+    Raises:
+        DataError: for wrong shapes or dtypes, or a voxel that has no features (on devices other
+            than the CPU this is not looked at, since that would wait for the device).
+    """
+    _check_inverse(features_VD, inverse_N)
+    if not len(features_VD):  # every point is outside; keeps the gradient's way
+        return features_VD.sum(dim=0, dtype=features_VD.dtype).expand(len(inverse_N), -1)
     gathered_ND = features_VD.index_select(0, inverse_N.clamp(min=0))
     return gathered_ND.masked_fill((inverse_N < 0)[:, None], 0.0)
 
@@ -164,9 +178,32 @@ def _checked(points_NC: Array, item_N: Array | None) -> tuple[Array, npt.NDArray
             where="voxelise",
             remedy="give one integer per point",
         )
-    if (item_N < 0).any():
-        raise DataError("a sample below 0", where="voxelise", remedy="count samples from 0")
+    low, high = int(item_N.min(initial=0)), int(item_N.max(initial=0))
+    if low < 0 or high >= MOST_SAMPLES:
+        raise DataError(
+            f"sample {low} is below 0" if low < 0 else f"sample {high} is beyond int32",
+            where="voxelise",
+            remedy="count samples from 0",
+        )
     return points, np.ascontiguousarray(item_N, dtype=np.int64)
+
+
+def _check_inverse(features_VD: Tensor, inverse_N: Tensor) -> None:
+    found = f"features {tuple(features_VD.shape)}, voxels {tuple(inverse_N.shape)}"
+    if features_VD.ndim != 2 or inverse_N.ndim != 1 or inverse_N.dtype != torch.int64:
+        raise DataError(
+            f"{found} {inverse_N.dtype}",
+            where="devoxelise",
+            remedy="give features [V, D] and the int64 voxel of each point [N]",
+        )
+    if inverse_N.device.type == "cpu" and len(inverse_N):
+        low, high = (int(bound) for bound in torch.aminmax(inverse_N))
+        if low < -1 or high >= len(features_VD):
+            raise DataError(
+                f"{found} from {low} to {high}",
+                where="devoxelise",
+                remedy="give the features of the voxels that the points were sorted into",
+            )
 
 
 def _scaled(points_NC: Array, grid: VoxelGrid) -> tuple[Array, Array, npt.NDArray[np.bool_]]:

@@ -5,19 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.cases import FEW, assert_all_have_cases
-from tests.fuzz.geometry_cases import CASES, UNSOUND, WITHOUT
+from tests.fuzz.geometry_cases import CASES, WITHOUT
 
 
 def test_every_public_function_is_tried():
     assert_all_have_cases("geometry", CASES, WITHOUT)
 
 
-def _marked(name: str):
-    reason = UNSOUND.get(name)
-    return pytest.param(name, marks=pytest.mark.xfail(reason=reason, strict=True) if reason else ())
-
-
-@pytest.mark.parametrize("name", [_marked(name) for name in CASES])
+@pytest.mark.parametrize("name", CASES)
 @FEW
 @given(seed=st.integers(0, 999))
 def test_right_or_refused_by_name(name, seed):

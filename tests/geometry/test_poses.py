@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sensorfusion.errors import DataError
+from sensorfusion.geometry import poses as module
 from sensorfusion.geometry.poses import (
     compose,
     interpolate,
@@ -13,6 +14,7 @@ from sensorfusion.geometry.poses import (
     pose,
     pose_from_quaternion,
     require_rigid,
+    rigidity_reference,
 )
 from sensorfusion.geometry.rotation import rotation_about, rotation_from_quaternion, rotation_vector
 
@@ -86,6 +88,22 @@ def test_interpolation_starts_and_ends_and_turns_steadily(start, end, fraction):
 def test_what_is_not_rigid_is_refused_by_name(broken):
     with pytest.raises(DataError, match="T_world_lidar"):
         require_rigid(broken, "T_world_lidar")
+
+
+@given(st.integers(0, 4), st.integers(0, 99), st.sampled_from([0.0, -1.0, np.nan, np.inf, 1e300]))
+def test_kernel_and_reference_agree_about_what_is_rigid(count, seed, value):
+    rng = np.random.default_rng(seed)
+    stack = np.stack([np.eye(4)] * count + [pose(rotation_about([1, 2, 3], 0.4), [7, 8, 9])])
+    stack[:, :3, :3] += rng.choice([0.0, 0.3]) * rng.normal(size=(count + 1, 3, 3))
+    if rng.integers(2):
+        stack[rng.integers(count + 1), rng.integers(4), rng.integers(4)] = value
+    with np.errstate(all="ignore"):
+        error, determinant, complete = rigidity_reference(stack)
+    found = module._rigidity(stack)
+    np.testing.assert_allclose(found[0], error, rtol=1e-9, atol=1e-15)
+    if np.isfinite(error):
+        assert found[2] == complete
+        np.testing.assert_allclose(found[1], determinant, rtol=1e-9, atol=1e-15)
 
 
 def test_a_quaternion_without_length_is_refused():

@@ -159,6 +159,7 @@ def test_pixels_round_half_to_even():
         ({"points_NC": np.zeros((3, 3), np.int32)}, "int32"),
         ({"T_camera_points_K44": np.eye(4)}, "4 cameras"),
         ({"T_camera_points_K44": np.zeros((4, 4, 4))}, "T_camera_points"),
+        ({"T_camera_points_K44": np.tile(np.eye(4) + 0j, (4, 1, 1))}, "complex128"),
         ({"dtype": np.float16}, "float16"),
     ],
 )
@@ -168,6 +169,20 @@ def test_wrong_arguments_are_refused(change, named):
     for function in (project, project_pairs):
         with pytest.raises(DataError, match=named):
             function(**(arguments | change))
+
+
+def test_a_choice_of_pairs_has_one_bool_for_each():
+    rig, poses = rig_of(ALL)
+    pairs = project_pairs(cloud_of(500), rig, poses)
+    for mask in (np.ones(len(pairs) + 1, bool), np.ones((1, len(pairs)), bool), pairs.point_E):
+        with pytest.raises(DataError, match=f"{len(pairs)} pairs"):
+            pairs.select(mask)
+
+
+def test_a_rig_cannot_be_changed():
+    rig, _ = rig_of(ALL)
+    with pytest.raises(ValueError, match="read-only"):
+        rig.linear_K33[0, 0, 0] = 1.0  # what is made of a rig is kept
 
 
 def test_a_view_is_checked():

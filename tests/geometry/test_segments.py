@@ -131,3 +131,19 @@ def test_wrong_arguments_are_refused(function):
     ):
         with pytest.raises(DataError, match=named):
             function(*arguments)
+
+
+def test_counts_of_wrong_ids_are_refused():
+    ids = torch.tensor([0, 1, -1, 1])
+    assert segment_counts(ids, 3).tolist() == [1, 2, 0]
+    assert segment_counts(ids[:0], 0).tolist() == []
+    for arguments, named in (
+        ((ids, 1), "from -1 to 1"),
+        ((torch.tensor([2**63 - 1]), 3), str(2**63 - 1)),
+        ((ids - 1, 3), "from -2"),
+        ((ids[None], 3), r"\(1, 4\)"),
+        ((ids.float(), 3), "float32"),
+        ((ids, -1), "-1 segments"),
+    ):
+        with pytest.raises(DataError, match=named):
+            segment_counts(*arguments)

@@ -96,6 +96,22 @@ def test_wrong_sweeps_are_refused_by_number():
         (Sweep(cloud_of(4), np.zeros((4, 4))), "T_reference_sensor of sweep 1"),
         (Sweep(cloud_of(4), np.eye(4), 0.0, (np.eye(4), 0.1)), "only one"),
         (Sweep(cloud_of(4), np.eye(4), 0.0, (np.eye(4), 0.1), np.zeros(3)), "fractions"),
+        (Sweep(cloud_of(4), np.eye(4), 0.0, (np.eye(4), 0.1), np.full(4, 1.5)), "point 0.* 1.5"),
+        (Sweep(cloud_of(4), np.eye(4), 0.0, (np.eye(4), 0.1), np.full(4, np.nan)), "point 0"),
+        (Sweep(cloud_of(4), np.eye(4), 0.0, (np.eye(4), 0.1), np.zeros(4, complex)), "complex"),
+        (Sweep(cloud_of(4), np.eye(4), np.nan), "not finite"),
+        (Sweep(cloud_of(4), np.eye(4)[None]), r"\(1, 4, 4\)"),
     ):
         with pytest.raises(DataError, match=named):
             aggregate([good, bad])
+    with pytest.raises(DataError, match="min_range"):
+        aggregate([good], np.nan)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_point_that_is_nowhere_is_named(axis, value):
+    points = cloud_of(40)
+    points[17, axis] = value
+    with pytest.raises(DataError, match=r"point 17(.|\n)*sweep 1"):
+        aggregate([Sweep(cloud_of(4), np.eye(4)), Sweep(points, np.eye(4))])

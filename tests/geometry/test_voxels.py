@@ -120,13 +120,42 @@ def test_wrong_arguments_are_refused():
         ((points.astype(np.int32), CUBIC), "int32"),
         ((points, CUBIC, np.zeros(3, int)), "samples of shape"),
         ((points, CUBIC, np.zeros(4)), "float64"),
-        ((points, CUBIC, np.array([0, 0, -1, 0])), "below 0"),
+        ((points, CUBIC, np.array([0, 0, -1, 0])), "-1 is below 0"),
+        ((points, CUBIC, np.array([0, 0, 2**63 - 1, 0])), f"{2**63 - 1} is beyond"),
     ):
         with pytest.raises(DataError, match=named):
             voxelise(*arguments)
-    for wrong in ({"steps": (0.1, 0.1)}, {"steps": (0.1, 0.0, 0.1)}, {"low": (0, 0, np.inf)}):
+    for wrong in (
+        {"steps": (0.1, 0.1)},
+        {"steps": (0.1, 0.0, 0.1)},
+        {"low": (0, 0, np.inf)},
+        {"high": (1, 1)},
+    ):
         with pytest.raises(DataError):
             dataclasses.replace(CUBIC, **wrong)
+
+
+def test_a_sample_of_a_huge_number_takes_no_memory_of_its_own():
+    points, item = cloud_of(30), np.array([0, 10**9, 2**31 - 2]).repeat(10)
+    grid = VoxelGrid((2.0, 2.0, 2.0))
+    assert_same(voxelise(points, grid, item), voxelise_reference(points, grid, item))
+
+
+def test_points_take_only_from_voxels_that_there_are():
+    features, inverse = torch.randn(3, 2, requires_grad=True), torch.tensor([2, -1, 0])
+    for arguments, named in (
+        ((features, inverse + 1), "from 0 to 3"),
+        ((features, inverse - 1), "from -2 to 1"),
+        ((features, inverse.int()), "int32"),
+        ((features, inverse[None]), r"\(1, 3\)"),
+        ((features[0], inverse), r"\(2,\)"),
+    ):
+        with pytest.raises(DataError, match=named):
+            devoxelise(*arguments)
+    outside = devoxelise(features[:0], torch.full((4,), -1))
+    assert outside.tolist() == [[0.0, 0.0]] * 4
+    outside.sum().backward()
+    assert not features.grad.any()
 
 
 class Clouds(Dataset):
