@@ -67,8 +67,10 @@ def test_a_recipe_runs_and_its_encoders_know_its_readings(recipe, tmp_path, teac
     config = run(recipe, tmp_path, teachers)
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert len(lines) >= 1
-    assert all(math.isfinite(line["loss"]) and line["loss"] > 0 for line in lines)
-    assert all(line["gradient_norm"] > 0 for line in lines)
+    assert all(math.isfinite(line["loss"]) for line in lines)
+    # A last batch of one clip may have nothing to contrast; uniformity may be below 0.
+    assert lines[0]["loss"] != 0.0
+    assert lines[0]["gradient_norm"] > 0
     opened = RunFolder.open(tmp_path)
     written = {path.name for path in (tmp_path / "encoders").iterdir()}
     assert written == {*config["model"]["encoders"], *(config["model"].get("teachers") or ())}
