@@ -301,7 +301,8 @@ def test_the_command(tmp_path):
 def test_the_flags_are_these():
     flags = {flag for action in command.parser()._actions for flag in action.option_strings}
     assert flags == {
-        "-h", "--help", "--work-dir", "--data-root", "--launcher", "--cfg-options", "--allow-change"
+        "-h", "--help", "--work-dir", "--data-root", "--launcher", "--cfg-options",
+        "--allow-change", "--preview",
     }  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from sensorfusion.geometry import (
 )
 from sensorfusion.geometry import cameras as lenses
 from tests.fuzz.cases import Arguments, Case, finite_as_before
+from tests.fuzz.raster_cases import RASTER_CASES
 from tests.geometry.rigs import COEFFICIENTS, FORWARD
 
 WITHOUT = {
@@ -213,6 +214,11 @@ def is_rotation(arguments: Arguments, found: np.ndarray) -> None:
     np.testing.assert_allclose(found @ np.swapaxes(found, -1, -2), np.eye(3) + 0 * found, atol=1e-6)
 
 
+def same_turn(arguments: Arguments, found: np.ndarray) -> None:
+    again = rotation.rotation_from_quaternion(found)
+    np.testing.assert_allclose(again, arguments["rotation_33"], atol=3e-3)
+
+
 def of_rotation(arguments: Arguments, found: np.ndarray) -> None:
     angle = np.linalg.norm(found)
     again = rotation.rotation_about(found, angle) if angle > 0 else np.eye(3)
@@ -326,6 +332,11 @@ CASES = {
     "rotation.rotation_vector": Case(
         rotation.rotation_vector, lambda rng: {"rotation_33": rigid(rng)[:3, :3]}, of_rotation
     ),
+    "rotation.quaternion_from_rotation": Case(
+        rotation.quaternion_from_rotation,
+        lambda rng: {"rotation_33": rigid(rng)[:3, :3]},
+        same_turn,
+    ),
     "segments.segment_sum": Case(segments.segment_sum, segment_arguments, as_summed_by_reference),
     "segments.segment_mean": Case(
         segments.segment_mean, segment_arguments, as_averaged_by_reference
@@ -366,4 +377,5 @@ CASES = {
         },
         lambda arguments, found: finite_as_before(arguments, found),
     ),
+    **RASTER_CASES,
 }
