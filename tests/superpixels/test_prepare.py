@@ -79,6 +79,11 @@ def test_two_workers_leave_the_same_bytes(images, made, tmp_path):
     assert len(check(items, tmp_path / "out", METHOD, workers=2).entries) == 8
 
 
+def hear_interrupts() -> None:
+    """A shell starts what runs in its background deaf to SIGINT, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("number", "workers", "code"),
     [
@@ -94,7 +99,13 @@ def test_an_interrupted_job_continues_to_the_same_bytes(
     out = tmp_path / "out"
     arguments = ["superpixels", str(images), str(out), *SETTINGS, "--workers", str(workers)]
     command = [sys.executable, "-c", INTERRUPTED, str(int(number)), *arguments]
-    child = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        command,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_interrupts,
+    )
     assert child.wait() == code, child.stderr.read()
     assert group_ends(child.pid)
     if number != signal.SIGKILL:
