@@ -17,6 +17,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from sensorfusion.datasets.simulated import CAMERAS, SimulatedWorld
+from sensorfusion.evaluation.segmentation import Segmented
 from sensorfusion.sample import Sample
 from sensorfusion.simulation import WORLD_VERSION
 from sensorfusion.simulation.classes import CLASSES
@@ -98,9 +99,8 @@ def probe(
     optimizer.step(loss)
     with torch.no_grad():
         predicted = layer(x_test).argmax(1)
-    table = torch.bincount(16 * y_test + predicted, minlength=256).reshape(16, 16).double()
-    both = table.diag()
-    return 100 * both / (table.sum(0) + table.sum(1) - both).where(table.sum(1) > 0, torch.nan)
+    counts = torch.bincount(16 * y_test + predicted, minlength=256).reshape(16, 16)
+    return Segmented(counts, CLASSES).iou
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sensorfusion.geometry.poses import Pose, invert
 from sensorfusion.simulation.rig import Views
-from sensorfusion.simulation.scene import Scene
+from sensorfusion.simulation.scene import Scene, posed
 from sensorfusion.simulation.world import bounds
 
 Floats = npt.NDArray[np.float64]
@@ -60,9 +60,7 @@ def thing_at(scene: Scene, number: int, seconds: float) -> Thing:
     poses = invert(T_block_thing) @ scene.object_poses(members, np.full(len(members), seconds))
     rows = np.nonzero(np.isin(scene.shapes.object_P, members))[0]
     mine = poses[np.searchsorted(members, scene.shapes.object_P[rows])]
-    turn = mine[:, :3, :3]
-    centre = np.einsum("pij,pj->pi", turn, scene.shapes.centre_P3[rows]) + mine[:, :3, 3]
-    return Thing(T_block_thing, rows, centre, turn @ scene.shapes.rotation_P33[rows])
+    return Thing(T_block_thing, rows, *posed(scene.shapes, rows, mine))
 
 
 def count_inside(points_N3: Floats, T_box_points: Pose, half_3: Floats) -> int:

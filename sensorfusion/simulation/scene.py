@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sensorfusion.geometry.poses import invert
 from sensorfusion.simulation.body import People, crowd, pose
 from sensorfusion.simulation.drive import Drive
-from sensorfusion.simulation.ground import HALF_LENGTH, HALF_WIDTH, Ground, ground_tables
+from sensorfusion.simulation.ground import HALF_LENGTH, HALF_WIDTH, Ground
 from sensorfusion.simulation.light import Light, make_light
 from sensorfusion.simulation.people import segment_poses
 from sensorfusion.simulation.shapes import Shapes, pack
@@ -22,7 +22,7 @@ from sensorfusion.simulation.world import (
     balls_around,
     bounds,
     cell_entries,
-    ground_tops,
+    ground_fields,
     sort_entries,
     unit_maps,
 )
@@ -107,7 +107,7 @@ class Scene:
         world = self.standing
         poses_O, moves_O6 = self._motion(seconds)
         owner = np.searchsorted(self.moving_O, self.shapes.object_P[rows_M])
-        centre, rotation = _posed(self.shapes, rows_M, poses_O[owner])
+        centre, rotation = posed(self.shapes, rows_M, poses_O[owner])
         maps, moves = world.shapes_P16.copy(), world.moves_P6.copy()
         balls = world.balls_P4.copy()
         balls[rows_M] = balls_around(centre, self.shapes, rows_M)
@@ -195,7 +195,7 @@ def make_scene(seed: int, number: int) -> Scene:
     )
 
 
-def _posed(shapes: Shapes, rows: npt.NDArray[np.int64], poses_P44: Floats) -> tuple[Floats, Floats]:
+def posed(shapes: Shapes, rows: npt.NDArray[np.int64], poses_P44: Floats) -> tuple[Floats, Floats]:
     """Centres [P, 3] and rotations [P, 3, 3] of shapes whose objects have poses."""
     turn = poses_P44[:, :3, :3]
     centre = np.einsum("pij,pj->pi", turn, shapes.centre_P3[rows]) + poses_P44[:, :3, 3]
@@ -212,13 +212,12 @@ def _standing(
     tints: Floats,
 ) -> tuple[World, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]]:
     every = np.arange(len(shapes))
-    centre, rotation = _posed(shapes, every, poses_O44[shapes.object_P])
+    centre, rotation = posed(shapes, every, poses_O44[shapes.object_P])
     moving = moving_O[shapes.object_P]
     rows = every[~moving]
     low, high = bounds(centre[rows], rotation[rows], shapes, rows)
     entries = cell_entries(low, high, rows)
     starts, listed, tops = sort_entries(*entries)
-    middle, widths, heights, zones = ground_tables(ground)
     world = World(
         shapes_P16=unit_maps(centre, rotation, shapes, every),
         balls_P4=balls_around(centre, shapes, every),
@@ -230,14 +229,7 @@ def _standing(
         starts_C=starts,
         entries_E=listed,
         tops_IJ=tops,
-        ground_IJ=ground_tops(heights, zones),
-        middle=middle,
-        widths=widths,
-        heights=heights,
-        zones=zones,
-        lanes=ground.lanes,
-        crossings=ground.crossings_K2,
-        plots=ground.plots_2M,
+        **ground_fields(ground),
         ceiling=0.0,
         sun_3=light.sun_3,
         light=light.table_16,

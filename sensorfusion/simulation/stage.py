@@ -17,7 +17,7 @@ from sensorfusion.simulation.body import People, leg_length, standing_height
 from sensorfusion.simulation.body import pose as body_pose
 from sensorfusion.simulation.classes import MANMADE, PEDESTRIAN
 from sensorfusion.simulation.colours import muted, vivid
-from sensorfusion.simulation.ground import KERB, Ground, ground_tables
+from sensorfusion.simulation.ground import KERB, Ground
 from sensorfusion.simulation.kinematics import Posed
 from sensorfusion.simulation.light import Light, make_light
 from sensorfusion.simulation.people import SEGMENTS, dressed, segment_poses
@@ -28,7 +28,7 @@ from sensorfusion.simulation.world import (
     balls_around,
     bounds,
     cell_entries,
-    ground_tops,
+    ground_fields,
     sort_entries,
     unit_maps,
 )
@@ -231,7 +231,6 @@ def _empty() -> World:
         none,
         np.zeros((2, 13), dtype=np.uint8),
     )
-    middle, widths, heights, zones = ground_tables(ground)
     nothing = np.zeros(0, dtype=np.int64)
     starts, entries, tops = sort_entries(nothing, nothing, np.zeros(0))
     return World(
@@ -245,14 +244,7 @@ def _empty() -> World:
         starts_C=starts,
         entries_E=entries,
         tops_IJ=tops,
-        ground_IJ=ground_tops(heights, zones),
-        middle=middle,
-        widths=widths,
-        heights=heights,
-        zones=zones,
-        lanes=ground.lanes,
-        crossings=ground.crossings_K2,
-        plots=ground.plots_2M,
+        **ground_fields(ground),
         ceiling=0.0,
         sun_3=np.array([0.0, 0.0, 1.0]),
         light=np.zeros(16),

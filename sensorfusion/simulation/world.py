@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.simulation.ground import CELL, HALF_LENGTH, HALF_WIDTH, KERB
+from sensorfusion.simulation.ground import (
+    CELL,
+    HALF_LENGTH,
+    HALF_WIDTH,
+    KERB,
+    Ground,
+    ground_tables,
+)
 from sensorfusion.simulation.shapes import BOX, CYLINDER, Shapes
 
 Array = npt.NDArray[Any]
@@ -119,6 +126,21 @@ def sort_entries(cells_E: Array, rows_E: Array, tops_E: Floats) -> tuple[Array, 
     if len(order):
         tops[filled] = np.maximum.reduceat(tops_E[order], starts[:-1][filled])
     return starts, rows_E[order].astype(np.int32), tops.reshape(COLUMNS, ROWS)
+
+
+def ground_fields(ground: Ground) -> dict[str, Any]:
+    """The fields of a world that its ground decides."""
+    middle, widths, heights, zones = ground_tables(ground)
+    return {
+        "ground_IJ": ground_tops(heights, zones),
+        "middle": middle,
+        "widths": widths,
+        "heights": heights,
+        "zones": zones,
+        "lanes": ground.lanes,
+        "crossings": ground.crossings_K2,
+        "plots": ground.plots_2M,
+    }
 
 
 def ground_tops(heights: Floats, zones: Array) -> Floats:
