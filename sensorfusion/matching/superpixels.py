@@ -6,8 +6,10 @@ Sautier et al. 2022, "Image-to-lidar self-supervised distillation for autonomous
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +19,7 @@ from torch import Tensor
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.geometry.cameras import cameras
 from sensorfusion.geometry.occlusion import DepthBuffer, hidden
+from sensorfusion.geometry.poses import invert, pose
 from sensorfusion.geometry.projection import Pairs, project_pairs
 from sensorfusion.geometry.view import WHOLE_IMAGE, View
 from sensorfusion.sample import Batch, Correspondence, Features, SensorBatch
@@ -56,10 +59,13 @@ class Superpixels:
                 where="matching.Superpixels",
                 remedy=f"name some of {sorted(features)}",
             )
+        spans = {camera: _span(batch[camera], camera) for camera in self.cameras}
+        points = self._points(features[self.points], batch, spans)
         parts: list[_Segments] = []
-        for camera in self.cameras:
+        for camera, span in spans.items():
+            pixels = _pixels(features[camera], batch[camera], span)
             first = sum(len(part.item) for part in parts)
-            parts.append(self._camera(features, batch, camera, first))
+            parts.append(_joined(points[camera], pixels, batch[camera], span, first))
         item = torch.cat([part.item for part in parts])
         return Correspondence(
             columns=(self.points, *self.cameras),
@@ -70,67 +76,57 @@ class Superpixels:
             trust=torch.ones(len(item), device=item.device),
         )
 
-    def _camera(
-        self, features: Mapping[str, Features], batch: Batch, camera: str, first: int
-    ) -> _Segments:
-        """The segments of one camera's images that have points; ids count from `first`."""
-        images = batch[camera]
-        span = _span(images, camera)
-        point_keys, points = self._points(features[self.points], batch, camera, span)
-        pixel_keys, pixels = _pixels(features[camera], images, span)
-        in_both = torch.isin(point_keys, pixel_keys)
-        known = torch.unique(point_keys[in_both])
-        seen = torch.isin(pixel_keys, known)
-        return _Segments(
-            point_ids=torch.searchsorted(known, point_keys[in_both]) + first,
-            points=points[in_both],
-            pixel_ids=torch.searchsorted(known, pixel_keys[seen]) + first,
-            pixels=pixels[seen],
-            item=images.item[known // max(span, 1)],
-        )
-
-    def _points(self, features: Features, batch: Batch, camera: str, span: int) -> Edges:
-        images, clouds = batch[camera], batch[self.points]
-        moments = zip(images.item.tolist(), images.frame.tolist(), strict=True)
-        cloud_at = _readings(clouds)
-        keys, found = [features.item.new_zeros(0)], [features.item.new_zeros(0)]
-        for image, (item, frame) in enumerate(moments):
+    def _points(
+        self, features: Features, batch: Batch, spans: Mapping[str, int]
+    ) -> dict[str, Edges]:
+        """Of every camera, the points that lie in a segment of its images."""
+        clouds, none = batch[self.points], features.item.new_zeros(0)
+        found: dict[str, list[Edges]] = {camera: [(none, none)] for camera in self.cameras}
+        for cloud, (item, frame) in enumerate(zip(clouds.item, clouds.frame, strict=True)):
+            images = {c: int(_readings(batch[c])[item, frame]) for c in self.cameras}
+            images = {camera: row for camera, row in images.items() if row >= 0}
             here = (features.item == item) & (features.frame == frame) & features.valid
             tokens = here.nonzero()[:, 0]
-            if not len(tokens):
+            if not images or not len(tokens):
                 continue
-            cloud = (clouds, int(cloud_at[item, frame]))
-            pairs = self._pairs(features, tokens, cloud, (images, image), camera)
-            segments_HW = images.values["segments"][image, 0]
-            u, v = torch.from_numpy(pairs.pixels()).to(segments_HW.device).unbind(1)
-            segment_E = segments_HW[v, u].long()
-            kept = segment_E >= 0
-            point_E = torch.from_numpy(pairs.point_E).to(segments_HW.device)
-            keys.append(image * span + segment_E[kept])
-            found.append(tokens[point_E[kept]])
-        return torch.cat(keys), torch.cat(found)
+            pairs = self._pairs(features, tokens, (clouds, cloud), batch, images)
+            bounds = np.searchsorted(pairs.camera_E, np.arange(len(images) + 1))
+            pixel_E2, point_E = torch.from_numpy(pairs.pixels()), torch.from_numpy(pairs.point_E)
+            for (camera, row), (start, stop) in zip(images.items(), pairwise(bounds), strict=True):
+                segments_HW = batch[camera].values["segments"][row, 0]
+                u, v = pixel_E2[start:stop].to(segments_HW.device).unbind(1)
+                segment = segments_HW[v, u].long()
+                token = tokens[point_E[start:stop].to(tokens.device)]
+                kept = segment >= 0
+                found[camera].append(((row * spans[camera] + segment)[kept], token[kept]))
+        return {camera: _concatenated(edges) for camera, edges in found.items()}
 
     def _pairs(
         self,
         features: Features,
         tokens: Tensor,
         cloud: tuple[SensorBatch, int],
-        image: tuple[SensorBatch, int],
-        camera: str,
+        batch: Batch,
+        images: Mapping[str, int],
     ) -> Pairs:
-        """The visible points of one cloud, as rows of `tokens`, in one image."""
-        images, row = image
+        """The visible points of one cloud, as rows of `tokens`, in the images of its moment."""
         if features.positions is None or features.positions.shape[1] != 3:
             raise _missing("positions [N, 3]", self.points)
-        if "intrinsics" not in images.calibration:
-            raise _missing("intrinsics", camera)
-        T_camera_points = np.linalg.inv(_pose(*image, camera)) @ _pose(*cloud, self.points)
-        # The map may mirror or stretch (augmentations do), which no rigid transform does.
-        points_E3 = features.positions[tokens].detach().cpu().numpy().astype(np.float64)
-        local_E3 = points_E3 @ T_camera_points[:3, :3].T + T_camera_points[:3, 3]
-        height, width = images.values["segments"].shape[2:]
-        rig = cameras(images.calibration["intrinsics"][row : row + 1].cpu(), (width, height))
-        pairs = project_pairs(local_E3.astype(np.float32), rig, np.eye(4)[None], self.view)
+        if any("intrinsics" not in batch[camera].calibration for camera in images):
+            raise _missing("intrinsics", " or ".join(images))
+        T_world_points = _pose(*cloud, self.points)
+        # The map may mirror or stretch (augmentations do), which no rigid transform does; so the
+        # points are brought to axes of the world, at the cloud's own place to keep them small.
+        points_N3 = features.positions[tokens].detach().cpu().numpy()
+        local_N3 = _turned(points_N3, T_world_points[:3, :3]).astype(np.float32)
+        T_world_local = pose(np.eye(3), T_world_points[:3, 3])
+        poses_K44 = np.stack([_pose(batch[c], row, c) for c, row in images.items()])
+        T_camera_local_K44 = np.stack([invert(each) @ T_world_local for each in poses_K44])
+        rig = cameras(
+            np.stack([batch[c].calibration["intrinsics"][r].cpu() for c, r in images.items()]),
+            np.array([batch[c].values["segments"].shape[3:1:-1] for c in images]),
+        )
+        pairs = project_pairs(local_N3, rig, T_camera_local_K44, self.view)
         if self.occlusion is None:
             return pairs
         return pairs.select(~hidden(pairs, rig, self.occlusion))
@@ -147,6 +143,37 @@ class _Segments:
     item: Tensor
 
 
+def _joined(points: Edges, pixels: Edges, images: SensorBatch, span: int, first: int) -> _Segments:
+    """The segments of one camera that have points and tokens of pixels; ids count from `first`."""
+    (point_keys, points_E), (pixel_keys, pixels_E) = points, pixels
+    with_point, with_pixel = (
+        torch.zeros(len(images) * span, dtype=torch.bool, device=keys.device).index_fill(0, keys, 1)
+        for keys in (point_keys, pixel_keys)
+    )
+    known = with_point & with_pixel
+    number = known.cumsum(0) + (first - 1)
+    point_kept, pixel_kept = known[point_keys], known[pixel_keys]
+    return _Segments(
+        point_ids=number[point_keys[point_kept]],
+        points=points_E[point_kept],
+        pixel_ids=number[pixel_keys[pixel_kept]],
+        pixels=pixels_E[pixel_kept],
+        item=images.item[known.nonzero()[:, 0] // max(span, 1)],
+    )
+
+
+def _concatenated(edges: Sequence[Edges]) -> Edges:
+    keys, tokens = zip(*edges, strict=True)
+    return torch.cat(keys), torch.cat(tokens)
+
+
+def _turned(points_N3: npt.NDArray[Any], linear_33: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
+    """Points times linear.T in float64, without BLAS, whose threads keep those of torch waiting."""
+    x, y, z = points_N3.T.astype(np.float64)[:, :, None]
+    turned: npt.NDArray[Any] = x * linear_33[:, 0] + y * linear_33[:, 1] + z * linear_33[:, 2]
+    return turned
+
+
 def _pixels(features: Features, images: SensorBatch, span: int) -> Edges:
     tokens = features.valid.nonzero()[:, 0]
     if not len(tokens):
@@ -161,9 +188,10 @@ def _pixels(features: Features, images: SensorBatch, span: int) -> Edges:
 
 
 def _readings(readings: SensorBatch) -> Tensor:
-    """int64 [B, F]: the row of each present reading."""
+    """int64 [B, F]: the row of each reading; -1 where there is none."""
     present = readings.present
-    return (present.flatten().long().cumsum(0) - 1).view(present.shape)
+    row = (present.flatten().long().cumsum(0) - 1).view(present.shape)
+    return torch.where(present, row, -1)
 
 
 def _span(images: SensorBatch, camera: str) -> int:
