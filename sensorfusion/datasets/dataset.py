@@ -10,12 +10,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from sensorfusion.errors import ConfigError, DataError
+from sensorfusion.jobs import call_all
 from sensorfusion.progress_bar import ProgressBar
 from sensorfusion.sample import Reading, Sample
 from sensorfusion.sensors.transform import Transforms, apply_all, flat
 
 ROOT_VARIABLE = "SENSORFUSION_DATA"
 NameT = TypeVar("NameT", bound=str)
+_PARTS = 4  # pieces of work for each process of a cache
 
 
 class Dataset(Protocol):
@@ -98,12 +100,13 @@ class Cached:
     Args:
         dataset: what to keep.
         transforms: deterministic transforms; the smaller their result, the smaller the cache.
+        workers: processes that make the samples; worth their start where a sample takes long.
 
     Raises:
-        ConfigError: when a transform is random.
+        ConfigError: when a transform is random; for less than one worker.
     """
 
-    def __init__(self, dataset: Dataset, transforms: Transforms = ()) -> None:
+    def __init__(self, dataset: Dataset, transforms: Transforms = (), *, workers: int = 1) -> None:
         drawing = [type(transform).__name__ for transform in flat(transforms) if transform.random]
         if drawing:
             raise ConfigError(
@@ -112,11 +115,15 @@ class Cached:
                 remedy="apply them after the cache, when samples are loaded",
             )
         self.dataset = dataset
-        self._kept: list[Sample | DataError] = []
+        rows = range(len(dataset))
+        step = max(1, len(rows) // (_PARTS * workers)) if workers > 1 else 1
+        calls = [(dataset, rows[i : i + step], transforms) for i in rows[::step]]
+        found: dict[int, Sample | DataError] = {}
         with ProgressBar("reading samples", delay=2.0) as bar:
-            for index in range(len(dataset)):
-                self._kept.append(_attempt(dataset, index, transforms))
-                bar.advance(index + 1, len(dataset))
+            for part in call_all(_attempts, calls, workers=workers, where="Cached"):
+                found.update(part)
+                bar.advance(len(found), len(dataset))
+        self._kept = [found[row] for row in rows]
 
     @property
     def sensors(self) -> Mapping[str, type[Reading]]:
@@ -184,12 +191,21 @@ def uncached(node: Any) -> Any:
         lazy = {Cached: Uncached, _recorded(Cached): _recorded(Uncached)}
         changed = {key: uncached(value) for key, value in node.items()}
         kind = changed.get("type")
-        return changed if kind not in lazy else {**changed, "type": lazy[kind]}
+        if kind not in lazy:
+            return changed
+        changed.pop("workers", None)
+        return {**changed, "type": lazy[kind]}
     return node
 
 
 def _recorded(kind: type[Any]) -> str:
     return f"{kind.__module__}:{kind.__qualname__}"
+
+
+def _attempts(
+    dataset: Dataset, rows: Sequence[int], transforms: Transforms
+) -> dict[int, Sample | DataError]:
+    return {row: _attempt(dataset, row, transforms) for row in rows}
 
 
 def _attempt(dataset: Dataset, index: int, transforms: Transforms) -> Sample | DataError:

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.ending import exit_code
@@ -30,9 +31,11 @@ from sensorfusion.evaluation.segmentation import (
     segment,
     train_linear,
 )
+from sensorfusion.evaluation.segmentation_heads import save_head
 from sensorfusion.evaluation.segmentation_results import (
     PRETRAINED,
     RANDOM,
+    RESULTS,
     Measurement,
     key_of,
     per_class,
@@ -43,7 +46,6 @@ from sensorfusion.evaluation.segmentation_results import (
 from sensorfusion.sample import Sample
 from sensorfusion.sensors.transform import apply_all, flat
 
-RESULTS = "segmentation.json"
 PROTOCOLS = ("linear", "finetune")
 
 
@@ -83,7 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 print(f"have  {wanted.title}", flush=True)
                 continue
             began = time.monotonic()
-            measured.append(task.measure(wanted))
+            found, head = task.measure(wanted)
+            if head is not None:
+                save_head(path.parent, found.key, head)
+            measured.append(found)
             write(path, measured)
             spent = time.monotonic() - began
             print(f"added {wanted.title}: {measured[-1].miou:.1f} mIoU ({spent:.0f} s)", flush=True)
@@ -212,16 +217,21 @@ class Task:
         torch.manual_seed(seed)
         return cast(Encoder, self.run.fresh()[self.sensor])
 
-    def measure(self, wanted: Wanted) -> Measurement:
-        """Train a head, with or without its encoder, and count what it predicts."""
+    def measure(self, wanted: Wanted) -> tuple[Measurement, nn.Linear | None]:
+        """Train a head, with or without its encoder, and count what it predicts.
+
+        Returns:
+            also the head, if it belongs to the run's encoder as it is.
+        """
         rows = subset(len(self.train), wanted.fraction, wanted.seed)
         encoder = self.encoder(wanted.start, wanted.seed)
+        head = None
         if wanted.protocol == "linear":
-            found = self._linear(encoder, wanted.seed)
+            found, head = self._linear(encoder, wanted.seed)
         else:
             settings = self.finetune if wanted.start == PRETRAINED else self.scratch
             found = self._finetune(encoder, rows, settings, wanted.seed)
-        return Measurement(
+        measured = Measurement(
             start=wanted.start,
             protocol=wanted.protocol,
             fraction=wanted.fraction,
@@ -235,12 +245,13 @@ class Task:
             versions=versions(),
             command=wanted.command,
         )
+        return measured, head if wanted.start == PRETRAINED else None
 
-    def _linear(self, encoder: Encoder, seed: int) -> Segmented:
+    def _linear(self, encoder: Encoder, seed: int) -> tuple[Segmented, nn.Linear]:
         head = train_linear(
             encoder, self.train, self.sensor, len(self.names), settings=self.linear, seed=seed
         )
-        return segment(encoder, head, self.test, self.sensor, self.names)
+        return segment(encoder, head, self.test, self.sensor, self.names), head
 
     def _finetune(
         self, encoder: Encoder, rows: Sequence[int], settings: FinetuneSettings, seed: int

@@ -15,6 +15,7 @@ from sensorfusion.evaluation.report import digest
 from sensorfusion.evaluation.report import write as write_text
 
 FORMAT = 1
+RESULTS = "segmentation.json"
 PRETRAINED, RANDOM = "pretrained", "random"
 
 

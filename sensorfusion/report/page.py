@@ -16,6 +16,7 @@ import numpy as np
 
 from sensorfusion.errors import DataError
 from sensorfusion.evaluation.run_folder import RunFolder
+from sensorfusion.evaluation.segmentation_results import RESULTS
 from sensorfusion.export import PretrainedEncoder
 from sensorfusion.report.curves import curves
 from sensorfusion.report.payload import Payload, script_json
@@ -44,7 +45,7 @@ def page_of(run: RunFolder, *, sample: int = 0, scene: bool = True) -> Payload:
         "model": _model(run),
         "data": _short(_innermost(run.config["data"]["train"]).get("type", "")),
         "seed": run.config.get("seed"),
-        "segmentation": results(run.path / "segmentation" / "segmentation.json"),
+        "segmentation": results(run.path / "segmentation" / RESULTS),
         "curves": recorded,
         "scene": _scene(run, sample) if scene else None,
         "colours": {name: _colours(map_name) for name, map_name in COLOURS.items()},
@@ -75,9 +76,8 @@ def _scene(run: RunFolder, number: int) -> Payload | None:
     found["present"] = [int(k) for k in classes_present(scene)]
     tokens = tokens_of(scene, encoders)
     found["similarity"] = None if tokens is None else similarity_payload(scene, tokens)
-    evaluation = run.config.get("evaluation") or {}
     encoder = cast(PretrainedEncoder | None, encoders.get(scene.lidar))
-    found["prediction"] = encoder and predictions_payload(scene, encoder, evaluation)
+    found["prediction"] = encoder and predictions_payload(scene, encoder, run)
     return found
 
 

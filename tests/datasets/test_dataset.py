@@ -26,9 +26,10 @@ def root(tmp_path):
     return write_set(tmp_path)
 
 
-def test_the_cache_holds_what_the_transforms_give(root):
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_cache_holds_what_the_transforms_give(root, workers):
     dataset = UtdMhad(root, subjects=(1, 2))
-    cached = Cached(dataset, PREPARE)
+    cached = Cached(dataset, PREPARE, workers=workers)
     assert len(cached) == len(dataset) == 4
     assert cached.sensors == dataset.sensors
     for index in range(4):
@@ -56,10 +57,17 @@ def test_random_transforms_are_refused(root):
         Cached(UtdMhad(root), [JitterImu(sigma=(1.0, 1.0))])
 
 
-def test_a_corrupt_sample_fails_when_it_is_asked_for(root):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_corrupt_sample_fails_when_it_is_asked_for(root, workers):
     inertial(root, "a1_s1_t1").write_bytes(b"")
-    cached = Cached(UtdMhad(root, subjects=(1, 2)), PREPARE)
+    cached = Cached(UtdMhad(root, subjects=(1, 2)), PREPARE, workers=workers)
     for _ in range(2):
-        with pytest.raises(DataError, match="a1_s1_t1"):
+        with pytest.raises(DataError, match="a1_s1_t1") as caught:
             cached[0]
+        assert caught.value.remedy
     assert cached[1].id == "a1_s2_t1"
+
+
+def test_a_cache_needs_a_worker(root):
+    with pytest.raises(ConfigError, match="workers = 0"):
+        Cached(UtdMhad(root), PREPARE, workers=0)

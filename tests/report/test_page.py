@@ -1,7 +1,9 @@
 """The page of a run: whole, safe, and true to what was recorded."""
 
+import dataclasses
 import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +14,8 @@ from sensorfusion.encoders.imu_temporal import ImuTemporal
 from sensorfusion.encoders.minkunet import MinkUNet
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.evaluation.run_folder import RunFolder
-from sensorfusion.evaluation.segmentation_results import Measurement, write
+from sensorfusion.evaluation.segmentation_heads import save_head
+from sensorfusion.evaluation.segmentation_results import RESULTS, Measurement, write
 from sensorfusion.export import save_encoder
 from sensorfusion.report.command import main
 from sensorfusion.report.curves import POINTS, curves
@@ -178,6 +181,26 @@ def test_reduced_features_keep_the_cosines(run, page):
     first = given["examples"][0]
     label = unpacked(scene["label"])[rows[first["point"]]]
     assert scene["names"][label] == first["name"]
+
+
+def test_the_prediction_is_that_of_the_measured_head(run, page, tmp_path):
+    """A head that always says class 3 is drawn as such; without one, a head is trained."""
+    assert not page["scene"]["prediction"]["measured"]
+    copy = shutil.copytree(run.path, tmp_path / "run")
+    run = RunFolder.open(copy)
+    probe = dataclasses.replace(
+        measured("pretrained", 10.0), checkpoint_hash=run.checkpoint_hash, settings={"points": 7}
+    )
+    write(copy / "segmentation" / RESULTS, [measured("random", 5.0), probe])
+    head = torch.nn.Linear(8, len(page["scene"]["names"]))
+    torch.nn.init.zeros_(head.weight)
+    head.bias.data = torch.eye(len(head.bias))[3]
+    save_head(copy / "segmentation", probe.key, head)
+    shown = page_of(run)["scene"]["prediction"]
+    assert (shown["measured"], shown["scans"], shown["points"]) == (True, 4, 7)
+    assert (unpacked(shown["predicted"]) == 3).all()
+    write(copy / "segmentation" / RESULTS, [dataclasses.replace(probe, checkpoint_hash="other")])
+    assert not page_of(run)["scene"]["prediction"]["measured"]
 
 
 def test_without_results_curves_or_provenance_the_parts_are_absent(run, page):
