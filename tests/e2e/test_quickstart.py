@@ -9,8 +9,13 @@ from pathlib import Path
 import pytest
 
 from sensorfusion.engine.command import main as pretrain_command
-from sensorfusion.evaluation.segmentation_command import RESULTS
+from sensorfusion.evaluation.run_folder import RunFolder
+from sensorfusion.evaluation.segmentation import segment
+from sensorfusion.evaluation.segmentation_command import Task
 from sensorfusion.evaluation.segmentation_command import main as segment_command
+from sensorfusion.evaluation.segmentation_heads import FOLDER as HEADS
+from sensorfusion.evaluation.segmentation_heads import linear_probe, load_head
+from sensorfusion.evaluation.segmentation_results import RESULTS, read
 from sensorfusion.export import load_encoder
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "quickstart.py"
@@ -64,6 +69,18 @@ def test_segmentation_has_its_floor_and_is_not_measured_twice(run, capsys):
     again = capsys.readouterr().out
     assert "added" not in again
     assert again.count("have") == 4
+
+
+def test_the_measured_head_is_kept(run):
+    folder = run / "segmentation"
+    assert segment_command([str(run), "--protocol", "linear"]) == 0
+    opened = RunFolder.open(run)
+    probe = linear_probe(read(folder / RESULTS), opened.checkpoint_hash)
+    task = Task.of(opened)
+    encoder, head = task.encoder("pretrained", probe.seed), load_head(folder, probe.key)
+    again = segment(encoder, head, task.test, task.sensor, task.names)
+    assert again.miou == pytest.approx(probe.miou, abs=1e-9)
+    assert [path.name for path in (folder / HEADS).iterdir()] == [probe.key]
 
 
 def test_a_run_without_labelled_data_says_what_is_missing(run, tmp_path, capsys):
