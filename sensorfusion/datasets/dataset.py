@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from sensorfusion.errors import ConfigError, DataError
+from sensorfusion.datasets.prepared import require_prepared
+from sensorfusion.errors import ConfigError, DataError, PreparationError
 from sensorfusion.progress_bar import ProgressBar
 from sensorfusion.sample import Reading, Sample
 from sensorfusion.sensors.transform import Transforms, apply_all, flat
@@ -101,6 +102,7 @@ class Cached:
 
     Raises:
         ConfigError: when a transform is random.
+        PreparationError: when one lacks what `tools/prepare.py` makes, for any of the samples.
     """
 
     def __init__(self, dataset: Dataset, transforms: Transforms = ()) -> None:
@@ -115,7 +117,11 @@ class Cached:
         self._kept: list[Sample | DataError] = []
         with ProgressBar("reading samples", delay=2.0) as bar:
             for index in range(len(dataset)):
-                self._kept.append(_attempt(dataset, index, transforms))
+                try:
+                    self._kept.append(_attempt(dataset, index, transforms))
+                except PreparationError:
+                    require_prepared(dataset, transforms)  # names what all samples lack
+                    raise
                 bar.advance(index + 1, len(dataset))
 
     @property
