@@ -16,19 +16,11 @@ from matplotlib.patches import Patch
 from PIL import Image
 
 from sensorfusion.datasets.simulated_region import SimulatedRegion
-from sensorfusion.sensors.raster import Raster
+from sensorfusion.report.maps import in_false_colour
 from sensorfusion.simulation.above.materials import CHANGES, CLASSES, PALETTE
 
 CHANGE_COLOURS = ((225, 225, 225), (200, 0, 0), (220, 150, 0), (110, 60, 20), (0, 90, 220))
 CEILING = 0.19  # reflectance that is shown white, at both dates
-
-
-def radar_in_colour(reading: Raster) -> np.ndarray:
-    """VV in red, VH in green, their ratio in blue; white where not valid."""
-    vv, vh = reading.values
-    ranges = ((vv, -20, -2), (vh, -26, -9), (vv - vh, 3, 14))
-    shades = [((band - low) / (high - low)).clip(0, 1) for band, low, high in ranges]
-    return np.where(reading.valid[0][..., None], np.stack(shades, -1), 1.0)
 
 
 def panels(scene: int, size: int) -> list[tuple[str, np.ndarray]]:
@@ -41,8 +33,8 @@ def panels(scene: int, size: int) -> list[tuple[str, np.ndarray]]:
         ("optical, second date", second["optical"].in_true_colour(CEILING)),
         ("map from before", classes[first["map"].values[0].astype(int)]),
         ("land cover, second date", classes[second["optical"].label]),
-        ("radar, first date (VV, VH, ratio)", radar_in_colour(first["radar"])),
-        ("radar, second date", radar_in_colour(second["radar"])),
+        ("radar, first date (VV, VH, ratio)", in_false_colour(first["radar"])),
+        ("radar, second date", in_false_colour(second["radar"])),
         ("near infrared, first date", first["optical"].values[7]),
         ("changes", changes[second["optical"].change]),
     ]

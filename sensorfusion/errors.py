@@ -38,6 +38,10 @@ class DataError(SensorFusionError):
     """A file, sample or reading that cannot be used: missing, truncated, non-finite, misshapen."""
 
 
+class PreparationError(SensorFusionError):
+    """Files that `tools/prepare.py` makes before a training, and that are missing or damaged."""
+
+
 class UnitError(SensorFusionError):
     """Values in another unit, frame of axes or band than the consumer was made for."""
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from sensorfusion.errors import ConfigError, DataError
+from sensorfusion.datasets.prepared import require_prepared
+from sensorfusion.errors import ConfigError, DataError, PreparationError
 from sensorfusion.jobs import call_all
 from sensorfusion.progress_bar import ProgressBar
 from sensorfusion.sample import Reading, Sample
@@ -104,6 +105,7 @@ class Cached:
 
     Raises:
         ConfigError: when a transform is random; for less than one worker.
+        PreparationError: when one lacks what `tools/prepare.py` makes, for any of the samples.
     """
 
     def __init__(self, dataset: Dataset, transforms: Transforms = (), *, workers: int = 1) -> None:
@@ -120,9 +122,13 @@ class Cached:
         calls = [(dataset, rows[i : i + step], transforms) for i in rows[::step]]
         found: dict[int, Sample | DataError] = {}
         with ProgressBar("reading samples", delay=2.0) as bar:
-            for part in call_all(_attempts, calls, workers=workers, where="Cached"):
-                found.update(part)
-                bar.advance(len(found), len(dataset))
+            try:
+                for part in call_all(_attempts, calls, workers=workers, where="Cached"):
+                    found.update(part)
+                    bar.advance(len(found), len(dataset))
+            except PreparationError:
+                require_prepared(dataset, transforms)  # names what all samples lack
+                raise
         self._kept = [found[row] for row in rows]
 
     @property

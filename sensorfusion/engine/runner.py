@@ -26,6 +26,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from sensorfusion.checkpoint import load_weights, read_document
+from sensorfusion.datasets.prepared import require_prepared
 from sensorfusion.engine import checkpoints, distributed, state
 from sensorfusion.engine.config import build
 from sensorfusion.engine.corrupt import Corrupt, Tally
@@ -36,7 +37,7 @@ from sensorfusion.engine.progress import Progress
 from sensorfusion.engine.provenance import provenance, versions
 from sensorfusion.engine.recipe import Loader, Train, fill, fingerprint, record
 from sensorfusion.engine.update import Update
-from sensorfusion.errors import CheckpointError, ConfigError
+from sensorfusion.errors import CheckpointError, ConfigError, SensorFusionError
 from sensorfusion.export import DOCUMENT, describe_encoder, save_encoder
 from sensorfusion.model import Pretrainer
 from sensorfusion.sensors.transform import flat
@@ -139,6 +140,7 @@ class PretrainRunner(Runner):  # type: ignore[misc]
 
     def train(self) -> int:
         """Train from the current step on; returns the exit code."""
+        self._require_prepared()
         self.started_at = self.iter
         self.logger.info(f"steps {self.iter + 1} to {self.max_iters} in {self.work_dir}")
         self.call_hook("before_run")
@@ -150,6 +152,21 @@ class PretrainRunner(Runner):  # type: ignore[misc]
             )
             return EXIT_STOPPED
         return self.finish()
+
+    def _require_prepared(self) -> None:
+        """Refuse, before the first step, data that lack what is made before a training."""
+        loop, problem = self.train_loop, None
+        if distributed.rank() == 0:
+            try:
+                loaded = loop.dataloader
+                require_prepared(loaded.dataset, loaded.transforms, workers=loop.workers)
+            except SensorFusionError as error:
+                problem = error
+        told = distributed.gather(torch.tensor(problem is not None))
+        if problem is not None:
+            raise problem
+        if told.any():
+            raise ConfigError("the data are not ready; the error of rank 0 says why")
 
     def finish(self) -> int:
         """Write the encoders of a finished run and say so."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from sensorfusion.errors import ConfigError, MissingDependencyError
 from sensorfusion.files import write_whole
+from sensorfusion.report.maps import draw_overlay, overlaid
 from sensorfusion.report.overlay import borders, projected, registered, scan_of
 from sensorfusion.sample import Array, Frame, Sample
 from sensorfusion.sensors.camera import CameraImage
@@ -61,21 +63,27 @@ def write_preview(samples: Sequence[Sample], path: Path) -> list[str]:
 
 
 def preview_figure(samples: Sequence[Sample]) -> Figure:
-    """Samples one below the other: points over the images that show them, other sensors in pairs.
+    """Samples one below the other: points over the images that show them, radar over optical.
+
+    Other sensors stand side by side, two in a row.
 
     Raises:
         ConfigError: for a sample without readings.
     """
     from matplotlib.figure import Figure
 
-    plans = [(sample, frame, _rows(frame)) for sample in samples for frame in sample.frames]
-    heights = [sum(height for height, _ in rows) + 0.4 for _, _, rows in plans]
+    plans = [
+        (sample.id if len(sample.frames) == 1 else f"{sample.id}, frame {i}", frame, _rows(frame))
+        for sample in samples
+        for i, frame in enumerate(sample.frames)
+    ]
+    heights = [sum(row.height for row in rows) + 0.4 for _, _, rows in plans]
     figure = Figure(figsize=(WIDTH, sum(heights)), dpi=90, layout="constrained")
     parts = figure.subfigures(len(plans), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for part, (sample, frame, rows) in zip(parts, plans, strict=True):
+    for part, (title, frame, rows) in zip(parts, plans, strict=True):
         if not rows:
-            raise ConfigError(f"sample {sample.id!r} has no reading", remedy="draw another one")
-        part.suptitle(sample.id, x=0.01, ha="left", weight="bold")
+            raise ConfigError(f"sample {title!r} has no reading", remedy="draw another one")
+        part.suptitle(title, x=0.01, ha="left", weight="bold")
         _draw_rows(part, frame, rows)
     return figure
 
@@ -152,30 +160,43 @@ def rerun_of(sample: Sample) -> bytes:
     return bytes(memory.drain_as_bytes())
 
 
-Row = tuple[float, list[str]]  # height in inches, and the sensors that are drawn side by side
+@dataclass(frozen=True)
+class _Row:
+    """Sensors side by side; `over`: an optical and a radar raster, of which three pictures are."""
+
+    height: float  # inches
+    sensors: tuple[str, ...]
+    over: bool = False
 
 
-def _rows(frame: Frame) -> list[Row]:
-    """Registered cameras by three, the scan across the whole width, all else by two."""
+def _rows(frame: Frame) -> list[_Row]:
+    """Registered cameras by three, the scan across the width, rasters by pairs, all else by two."""
     lidar = scan_of(frame)
     seen = registered(frame, lidar) if lidar else ()
-    rows: list[Row] = []
+    rows: list[_Row] = []
     for start in range(0, len(seen), 3):
         height, width = cast(CameraImage, frame.readings[seen[start]]).size
-        rows.append((0.3 + WIDTH / 3 * height / width, list(seen[start : start + 3])))
+        rows.append(_Row(0.3 + WIDTH / 3 * height / width, seen[start : start + 3]))
     clouds = [name for name, r in frame.readings.items() if isinstance(r, PointCloud)]
-    rows += [(4.6, [name]) for name in clouds]
-    others = [name for name in frame.readings if name not in (*seen, *clouds)]
-    pairs = [others[start : start + 2] for start in range(0, len(others), 2)]
-    return rows + [(3.0, pair) for pair in pairs]
+    rows += [_Row(4.6, (name,)) for name in clouds]
+    over = overlaid(frame)
+    rows += [_Row(WIDTH / 3 + 0.6, pair, over=True) for pair in over]
+    drawn = {*seen, *clouds, *(name for pair in over for name in pair)}
+    others = [name for name in frame.readings if name not in drawn]
+    return rows + [_Row(3.0, tuple(others[i : i + 2])) for i in range(0, len(others), 2)]
 
 
-def _draw_rows(part: SubFigure, frame: Frame, rows: Sequence[Row]) -> None:
+def _draw_rows(part: SubFigure, frame: Frame, rows: Sequence[_Row]) -> None:
     lidar = scan_of(frame)
     seen = registered(frame, lidar) if lidar else ()
-    strips = part.subfigures(len(rows), 1, height_ratios=[h for h, _ in rows], squeeze=False)[:, 0]
-    for strip, (_, names) in zip(strips, rows, strict=True):
-        for axes, name in zip(strip.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+    heights = [row.height for row in rows]
+    strips = part.subfigures(len(rows), 1, height_ratios=heights, squeeze=False)[:, 0]
+    for strip, row in zip(strips, rows, strict=True):
+        if row.over:
+            draw_overlay(tuple(strip.subplots(1, 3)), frame, *row.sensors)
+            continue
+        places = strip.subplots(1, len(row.sensors), squeeze=False)[0]
+        for axes, name in zip(places, row.sensors, strict=True):
             if lidar is not None and name in seen:
                 _draw_overlay(axes, frame, lidar, name)
             else:

@@ -160,15 +160,24 @@ class Raster(Reading):
         """Red, green and blue for the eye: uint8 [H, W, 3], white where not valid.
 
         Args:
-            ceiling: the value that is shown white; by default the 98th percentile of the clear
-                pixels. Dark shades are spread by a gamma of 1.8.
+            ceiling: the value that is shown white; by default that of `tones`. Dark shades are
+                spread by a gamma of 1.8.
         """
-        rows = [self.bands.index(name) for name in TRUE_COLOUR]
-        colour_HW3 = np.moveaxis(self.values[rows], 0, 2)
-        valid = self.valid[rows if len(self.valid) > 1 else [0]].all(axis=0)
-        clear = valid & (True if self.quality is None else self.quality != Quality.CLOUD)
-        seen = colour_HW3[clear] if clear.any() else colour_HW3.reshape(-1, 3)
-        low = min(0.0, float(seen.min()))
-        high = float(np.percentile(seen, 98.0)) if ceiling is None else ceiling
+        low, high = self.tones()
+        high = high if ceiling is None else ceiling
+        colour_HW3, valid_HW = self._colours()
         shares = ((colour_HW3 - low) / max(high - low, 1e-6)).clip(0.0, 1.0) ** (1 / 1.8)
-        return np.where(valid[..., None], np.rint(255 * shares), 255).astype(np.uint8)
+        return np.where(valid_HW[..., None], np.rint(255 * shares), 255).astype(np.uint8)
+
+    def tones(self) -> tuple[float, float]:
+        """Values for black and white: 0 or less, and the 98th percentile of the clear pixels."""
+        colour_HW3, valid_HW = self._colours()
+        clear = valid_HW & (True if self.quality is None else self.quality != Quality.CLOUD)
+        seen = colour_HW3[clear] if clear.any() else colour_HW3.reshape(-1, 3)
+        return min(0.0, float(seen.min())), float(np.percentile(seen, 98.0))
+
+    def _colours(self) -> tuple[Array, Array]:
+        """The bands for red, green and blue [H, W, 3], and where they are valid [H, W]."""
+        rows = [self.bands.index(name) for name in TRUE_COLOUR]
+        valid = self.valid[rows if len(self.valid) > 1 else [0]].all(axis=0)
+        return np.moveaxis(self.values[rows], 0, 2), valid

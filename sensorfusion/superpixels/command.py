@@ -25,8 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         " and makes again what is damaged or outdated. Exit codes: 0 all there, 1 some images"
         " have none (they are listed) or one of our errors, 130 and 143 interrupted."
     )
-    parser.add_argument("images", help="folder, glob pattern, or text file with a path per line")
-    parser.add_argument("out", help="folder of superpixels")
+    parser.add_argument(
+        "images",
+        help="folder, glob pattern, text file with a path per line, or a training's config: the"
+        " images of its data set",
+    )
+    parser.add_argument("out", nargs="?", help="folder of superpixels; a config names it itself")
     parser.add_argument(
         "--method", choices=list(METHODS), help="default slic, or masks with --masks"
     )
@@ -44,6 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the command; returns its exit code."""
+    if options.images.endswith(".py"):
+        return _run_config(options)
+    if not options.out:
+        raise ConfigError("no folder to write to", remedy="give it behind the images")
     root, masks = (Path(p) if p else None for p in (options.root, options.masks))
     items = list_items(options.images, root=root, masks=masks, without=Path(options.out))
     method = _method(options, items)
@@ -59,9 +67,41 @@ def run(options: argparse.Namespace) -> int:
             summary = check(items, Path(options.out), chosen, **settings)
         else:
             summary = prepare(items, Path(options.out), method, **settings)
+    return _finish(summary, len(items))
+
+
+def _run_config(options: argparse.Namespace) -> int:
+    """What a config's training looks up, which it describes whole."""
+    from sensorfusion.engine.recipe import read_recipe
+    from sensorfusion.engine.superpixels import prepare_source, sources
+
+    if any((options.out, options.method, options.settings, options.masks, options.root)):
+        raise ConfigError(
+            "settings beside a config, which has them all",
+            where=options.images,
+            remedy="give the config alone, and change its transform PreparedSuperpixels",
+        )
+    codes = []
+    with StopRequest() as stop:
+        for source in sources(read_recipe(options.images), options.images):
+            bar = _Bar(len(source.dataset))
+            with bar:
+                summary = prepare_source(
+                    source,
+                    make=not options.check,
+                    workers=options.workers,
+                    report=bar.show,
+                    stopping=lambda: stop.requested,
+                )
+            codes.append(_finish(summary, len(summary.entries) + len(summary.problems)))
+    return max(codes)
+
+
+def _finish(summary: Summary, images: int) -> int:
+    """Say what became of all images; returns the exit code."""
     for name, problem in sorted(summary.problems.items()):
         print(f"{name}: {problem}", file=sys.stderr)
-    print(_described(summary, len(items)))
+    print(_described(summary, images))
     if not summary.complete:
         print("stopped; the same command continues", file=sys.stderr)
         return EXIT_STOPPED
@@ -89,11 +129,11 @@ def _described(summary: Summary, images: int) -> str:
 class _Bar(ProgressBar):
     """Progress of the job."""
 
-    def __init__(self, images: int) -> None:
+    def __init__(self, total: int) -> None:
         super().__init__("superpixels")
-        self.images = images
+        self.total = total
 
-    def show(self, summary: Summary) -> None:
-        """Show how far it is."""
-        done = len(summary.entries) + len(summary.problems)
-        self.advance(done, self.images, f"{summary.made} made, {len(summary.problems)} in trouble")
+    def show(self, summary: Summary, done: int | None = None) -> None:
+        """Show how far it is: by images, unless it is said what is done."""
+        done = len(summary.entries) + len(summary.problems) if done is None else done
+        self.advance(done, self.total, f"{summary.made} made, {len(summary.problems)} in trouble")

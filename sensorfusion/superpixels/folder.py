@@ -78,18 +78,22 @@ class SuperpixelFolder:
             raise DataError(f"{image!r} is no path below a root", where=str(self.path))
         return self.path / LABELS / f"{image}.png"
 
-    def load(self, image: str, size: tuple[int, int] | None = None) -> Array:
+    def load(
+        self, image: str, size: tuple[int, int] | None = None, key: str | None = None
+    ) -> Array:
         """Labels of an image, int32 [H, W], -1 = none.
 
         Args:
             image: its name, a path below the root of the images.
-            size: (H, W) of the image, checked when given.
+            size: (H, W) of the image, checked when given. key: likewise, of `methods.key_of`.
 
         Raises:
             DataError: when they are missing, damaged, made with other settings than the folder
-                says, or of another size.
+                says or from another version of the image, or of another size.
         """
         labels_HW, note = decode(read_file(self.file(image), _AGAIN), str(self.file(image)))
+        if key is not None:
+            self._require_key(image, note.partition(" ")[0], key)
         if not note.startswith(f"{recipe_key(self.recipe)}-"):
             raise DataError(
                 f"made with other settings than {HEADER} says",
@@ -113,13 +117,16 @@ class SuperpixelFolder:
         file = self.file(image)
         height, width, note = read_note(read_file(file, _AGAIN), str(file))
         found, _, segments = note.partition(" ")
-        if found != key:
-            theirs, wanted = found.partition("-")[0], key.partition("-")[0]
-            what = "the image has changed since" if theirs == wanted else "made with other settings"
-            raise DataError(what, where=str(file), remedy=_AGAIN)
+        self._require_key(image, found, key)
         if not segments.isdecimal():
             raise DataError(f"no number of segments: {note!r}", where=str(file), remedy=_AGAIN)
         return Entry(image, key, height, width, int(segments))
+
+    def _require_key(self, image: str, found: str, key: str) -> None:
+        if found != key:
+            theirs, wanted = found.partition("-")[0], key.partition("-")[0]
+            what = "the image has changed since" if theirs == wanted else "made with other settings"
+            raise DataError(what, where=str(self.file(image)), remedy=_AGAIN)
 
     def save(self, image: str, key: str, labels_HW: Array) -> Entry:
         """Write the labels of an image, whole or not at all.

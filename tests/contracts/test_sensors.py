@@ -23,7 +23,7 @@ from sensorfusion.sensors.transform import Augmentation, SensorTransform
 from tests.sensors import windows
 
 KNOWN_READINGS = 6
-KNOWN_TRANSFORMS = 56
+KNOWN_TRANSFORMS = 57
 
 
 def classes(base: type) -> list[type]:
@@ -65,11 +65,19 @@ REQUIRED = {
 # Examples for transforms that do not take raw readings.
 PREPARED = {
     "MoveSurface": windows.surface,
+    "PreparedSuperpixels": windows.colour,
     "Superpixels": windows.colour,
     "ToReflectance": windows.numbers,
     "ToDecibels": windows.backscatter,
     "ToPower": windows.radar,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _prepared(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What transforms look up for their examples."""
+    folder = tmp_path_factory.mktemp("superpixels")
+    REQUIRED["folder"] = windows.superpixels(folder, windows.colour())
 
 
 def build(kind: type) -> SensorTransform:
@@ -227,7 +235,7 @@ class TestTransform:
     def test_values_of_another_unit_say_so(self, transform):
         """Only augmentations and changes of shape may keep the unit's name."""
         shape_only = {"Resample", "Resize", "CropPerson", "CropBody", "RemoveBackground", "ToAxes"}
-        shape_only |= {"Superpixels", "SelectBands", "LocalAxes"}
+        shape_only |= {"Superpixels", "PreparedSuperpixels", "SelectBands", "LocalAxes"}
         for reading in self.readings(transform):
             out = self.change(transform, reading)
             if not build(transform).random and transform.__name__ not in shape_only:

@@ -5,8 +5,14 @@ import torch
 
 from sensorfusion.collate import collate
 from sensorfusion.engine import accumulate
-from sensorfusion.engine.plan import Loaded
+from sensorfusion.engine.distributed import rank, sum_gradients
+from sensorfusion.engine.plan import Item, Loaded, collate_items
+from sensorfusion.matching.moments import Moments
+from sensorfusion.model import Pretrainer, Weighted
+from sensorfusion.objectives.contrast import Contrast
+from sensorfusion.objectives.layout import joint
 from sensorfusion.sample import Features
+from tests.distributed_pool import run_on_two_ranks
 from tests.engine import engine_toy as toy
 
 
@@ -84,6 +90,60 @@ def test_dropout_is_the_same_in_both_passes_and_norms_move_once():
     assert torch.equal(drawn, torch.rand(1))
     counter = "encoders.wave.layers.1.num_batches_tracked"
     assert int(after[counter]) == 6  # three pieces of two sensors
+
+
+def contrasting_model():
+    """The package's own term, whose candidates are the moments of all ranks."""
+    torch.manual_seed(0)
+    encoder = toy.WaveEncoder(dropout=0.0, norm=False)
+    streams = ("left", "right")
+    term = Contrast(temperature=0.5, layout=joint(streams))
+    terms = {"pair": Weighted(term, Moments(streams))}
+    return Pretrainer({"wave": encoder}, dict.fromkeys(streams, "wave"), terms).double()
+
+
+def on_rank(bounds, parts, exact):
+    """Losses and the gradient summed over ranks, of this rank's samples in microbatches."""
+    samples = range(bounds[rank()], bounds[rank() + 1])
+    loaded = Loaded(toy.Waves(missing=3), [toy.Jitter()])
+    batch = collate_items([Item(loaded.load(0, index), index) for index in samples]).batch
+    model = contrasting_model()
+    if exact:
+        losses = accumulate.backward(model, batch, parts, lambda total: total.backward())
+    else:
+        for piece in accumulate.split(batch, parts):
+            losses = model(piece)
+            accumulate.sum_of(losses).backward()
+    sum_gradients(model.parameters())
+    return losses["pair.contrast"], gradients(model)
+
+
+def over_two_ranks(bounds, parts, exact=True):
+    """What both ranks found, which is the same; and what one process finds for the whole batch."""
+    (loss, first), (other_loss, second) = run_on_two_ranks(on_rank, [(bounds, parts, exact)] * 2)
+    assert loss == other_loss or not exact
+    assert all((first[name] == second[name]).all() for name in first)
+    expected_losses, expected = dense(contrasting_model(), make_batch(bounds[-1]))
+    assert set(first) == set(expected)
+    found = {name: torch.as_tensor(value) for name, value in first.items()}
+    return (torch.as_tensor(loss), found), (expected_losses["pair.contrast"], expected)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 4])
+@pytest.mark.parametrize("bounds", [(0, 6, 11), (0, 9, 11), (0, 0, 11)])
+def test_two_ranks_with_microbatches_give_the_gradient_of_the_whole_batch(bounds, parts):
+    (loss, found), (expected_loss, expected) = over_two_ranks(bounds, parts)
+    torch.testing.assert_close(loss, expected_loss, rtol=0, atol=1e-10)
+    for name in expected:
+        assert expected[name].abs().max() > 1e-6
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-10)
+
+
+def test_two_ranks_that_add_up_microbatches_do_not():
+    """Otherwise the test above would not show anything."""
+    (_, found), (_, expected) = over_two_ranks((0, 6, 12), parts=2, exact=False)
+    name = "encoders.wave.layers.0.weight"
+    assert (found[name] - expected[name]).abs().max() > 1e-4
 
 
 class WeighingEncoder(toy.WaveEncoder):

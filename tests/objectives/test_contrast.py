@@ -87,6 +87,7 @@ def on_rank(name, dtype, counts, share):
         ((6, 1), torch.float64, 1e-12),
         ((0, 5), torch.float64, 1e-12),
         ((3, 4), torch.float32, 1e-5),
+        ((0, 5), torch.float32, 1e-5),
     ],
 )
 def test_two_ranks_equal_one(name, counts, dtype, tolerance):

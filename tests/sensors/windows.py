@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Frame, Reading, Sample
 from sensorfusion.sensors.camera import MILLIMETRES, SRGB, CameraImage
+from sensorfusion.sensors.camera_prepared import PreparedSuperpixels
 from sensorfusion.sensors.camera_surface import BodySurface
 from sensorfusion.sensors.gnss import PositionFixes
 from sensorfusion.sensors.imu import SI, ImuWindow
@@ -15,6 +18,8 @@ from sensorfusion.sensors.optical import L2A, L2A_BANDS
 from sensorfusion.sensors.radar import GRD, SENTINEL1_BANDS
 from sensorfusion.sensors.raster import DECIBEL, NUMBERS, POWER, REFLECTANCE, Raster
 from sensorfusion.sensors.skeleton import SkeletonWindow
+from sensorfusion.superpixels.folder import open_or_create
+from sensorfusion.superpixels.slic import Slic
 
 
 def imu(rows: int = 20, seed: int = 0) -> ImuWindow:
@@ -51,6 +56,16 @@ def colour(rows: int = 1, height: int = 12, width: int = 16, seed: int = 0) -> C
     return CameraImage(
         clock=Clock.fraction(rows), axes="pixels", unit=SRGB, source="c.png", pixels=pixels
     )
+
+
+def superpixels(folder: Path, reading: CameraImage) -> str:
+    """A folder that has the superpixels of an image, as `PreparedSuperpixels` looks them up."""
+    step = PreparedSuperpixels(folder=str(folder))
+    store = open_or_create(folder, step.method)
+    for picture in step.pictures(reading):
+        labels_HW = Slic().segment(picture.pixels_HW3)
+        store.save(picture.name, step.key(store, picture), labels_HW)
+    return str(folder)
 
 
 def surface(rows: int = 5, height: int = 12, width: int = 16, seed: int = 0) -> CameraImage:
