@@ -7,6 +7,7 @@ the pretraining.
 from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.simulated import SimulatedWorld
 from sensorfusion.encoders.camera_pyramid import CameraPyramid
+from sensorfusion.encoders.heads import LinearHead
 from sensorfusion.encoders.minkunet import MinkUNet
 from sensorfusion.engine.schedule import Cosine
 from sensorfusion.matching.superpixels import Superpixels
@@ -42,11 +43,15 @@ model = dict(
             columns=("intensity",),
             voxel=(0.3, 0.3, 0.3),
             blocks=(1,) * 8,
-            planes=(32, 32, 64, 64, 64, 64, 64, 64),
+            planes=(32, 32, 64, 64, 64, 64, 32, 32),
         ),
         camera=dict(type=CameraPyramid, size=_size, channels=(16, 32, 64), width=64),
     ),
     sensors=dict(lidar="lidar", **dict.fromkeys(_cameras, "camera")),
+    heads=dict(
+        lidar=dict(type=LinearHead, inputs=32, width=64),
+        camera=dict(type=LinearHead, inputs=64, width=64),
+    ),
     terms=dict(
         contrast=dict(
             type=Weighted,
@@ -75,6 +80,7 @@ data = dict(
         transforms=[
             dict(type=FindSuperpixels, sensors=_cameras, slic=_slic),
         ],
+        workers=2,
     ),
     transforms=_turned,
 )
@@ -84,7 +90,7 @@ schedule = dict(type=Cosine, warmup_steps=20)
 train = dict(epochs=5)
 evaluation = dict(
     sensor="lidar",
-    train=dict(type=Cached, dataset=dict(**_labelled, scenes=_train_scenes)),
+    train=dict(type=Cached, dataset=dict(**_labelled, scenes=_train_scenes), workers=2),
     test=dict(type=Cached, dataset=dict(**_labelled, scenes=_test_scenes)),
     augment=_turned,
     linear=dict(points=4096, iterations=100),

@@ -28,3 +28,15 @@ class Projection(nn.Module):
         """[N, inputs or more] -> [N, width]."""
         projected: Tensor = self.linear2(self.linear1(tokens_ND[:, -self.inputs :]))
         return projected
+
+
+class LinearHead(nn.Linear):
+    """One linear layer, as the heads of SLidR (Sautier et al. 2022, section 3.1).
+
+    Args:
+        inputs: width of the encoder's tokens. width: output width D.
+    """
+
+    def __init__(self, inputs: int, width: int = 64) -> None:
+        super().__init__(inputs, width)
+        self.inputs, self.width = inputs, width

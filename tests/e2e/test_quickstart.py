@@ -46,7 +46,7 @@ def test_pretraining_makes_encoders_of_both_sensors(run):
     assert lines
     assert all(math.isfinite(line["loss"]) and line["gradient_norm"] > 0 for line in lines)
     assert {path.name for path in (run / "encoders").iterdir()} == {"lidar", "camera"}
-    assert load_encoder(run / "encoders" / "lidar").width == 64
+    assert load_encoder(run / "encoders" / "lidar").width == 32
 
 
 def test_segmentation_has_its_floor_and_is_not_measured_twice(run, capsys):
