@@ -95,6 +95,6 @@ evaluation = dict(
     augment=_turned,
     linear=dict(points=4096, iterations=100),
     # Chosen on scenes 200 to 205: each start with the settings that suit it.
-    finetune=dict(steps=100, learning_rate=2e-3, head_rate=2e-3, linear_first=True),
+    finetune=dict(steps=100, learning_rate=4e-3, head_rate=4e-3, linear_first=True),
     scratch=dict(steps=100, learning_rate=5e-3, head_rate=5e-3),
 )
