@@ -131,7 +131,7 @@ class SkeletonWindow(Reading):
         times = [f"{time:.2f}" for time in self.clock.times_T[rows]]
         centres = shown_KJ3[..., 0].mean(axis=1) + np.arange(len(rows)) * width
         axes.set_xticks(centres, times, fontsize="small")
-        axes.set_xlabel(f"time ({self.clock.kind.value})")
+        axes.set_xlabel(f"time ({self.clock.kind.value}); left side red, right side blue")
         axes.set_ylabel(f"y ({self.unit})")
         axes.set_aspect("equal", anchor="W")
 

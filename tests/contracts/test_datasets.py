@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader
 import sensorfusion.datasets
 from sensorfusion.collate import collate
 from sensorfusion.datasets.dataset import Cached, Uncached
-from sensorfusion.datasets.generated_motion import GeneratedMotion
 from sensorfusion.datasets.simulated import SimulatedWorld
 from sensorfusion.datasets.simulated_people import SimulatedPeople
 from sensorfusion.datasets.simulated_region import SimulatedRegion
@@ -28,8 +27,7 @@ from sensorfusion.sensors.transform import apply_all
 from sensorfusion.sensors.views import DropSensors
 from tests.datasets.recordings import write_set
 
-KNOWN_DATASETS = 7
-SENSORS = ("imu", "skeleton", "camera")
+KNOWN_DATASETS = 6
 ONE_SIZE = (
     Resample(sensors=("imu", "skeleton"), steps=10),
     Resample(sensors=("camera",), steps=3, method="nearest"),
@@ -46,7 +44,6 @@ MAKE = {
         4, sensors=("imu", "skeleton", "camera", "colour"), image_size=(24, 32), frames=4
     ),
     SimulatedRegion: lambda root: SimulatedRegion((0, 1), size=16, chip=8, labels=True),
-    GeneratedMotion: lambda root: GeneratedMotion(4, sensors=SENSORS),
     Cached: lambda root: Cached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
     Uncached: lambda root: Uncached(UtdMhad(root, subjects=(1, 2)), ONE_SIZE),
 }

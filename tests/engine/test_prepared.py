@@ -30,6 +30,7 @@ from sensorfusion.sensors.camera_augment import FlipImage
 from sensorfusion.sensors.camera_prepared import PreparedSuperpixels
 from sensorfusion.sensors.camera_segments import Superpixels
 from sensorfusion.superpixels.slic import Slic
+from tests.engine import engine_processes as processes
 from tests.engine import engine_toy as toy
 from tests.superpixels.pictures import scene
 
@@ -74,7 +75,7 @@ def pixels(name, index):
 
 
 class Mean(Encoder):
-    """The mean over segments of their mean colours, a token an image."""
+    """A token an image, from the mean and spread of its segments' numbers."""
 
     reading, units = CameraImage, (SRGB,)
 
@@ -124,7 +125,7 @@ def config(step, images=None, *, cached=False, workers=0):
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
-    """Eleven files: the one that no sample shows is missing."""
+    """Twelve files, of which samples show eleven."""
     root = tmp_path_factory.mktemp("images")
     for name in Photographs.sensors:
         (root / name).mkdir()
@@ -233,6 +234,16 @@ class Losing(toy.Hook):
     def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
         for path in Path(self.folder, "labels", "front").glob("*.png"):
             path.unlink()
+
+
+def test_two_ranks_end_together_and_one_says_why(images, folder, tmp_path):
+    spoil(folder, images)
+    settings = config(prepared(folder, images), images)
+    assert processes.run(tmp_path / "run", settings, ranks=2) == [processes.ERROR] * 2
+    first, second = (processes.error_text(tmp_path / "run", rank) for rank in (0, 1))
+    assert first.startswith("PreparationError: superpixels of 3 images")
+    assert "the error of rank 0 says why" in second
+    assert not steps_done(tmp_path / "run")
 
 
 def test_the_folder_itself_is_missing_or_of_other_settings(images, folder, tmp_path):

@@ -13,7 +13,7 @@ from sensorfusion.report.overlay import borders, panorama, projected, registered
 from sensorfusion.report.preview import coloured_points, ply_of, preview_figure
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-QUICKSTART, MOTION = str(CONFIGS / "quickstart.py"), str(CONFIGS / "generated_motion" / "cmc.py")
+QUICKSTART, PEOPLE = str(CONFIGS / "quickstart.py"), str(CONFIGS / "simulated_people" / "cmc.py")
 SMALL = ["data.train.dataset.scenes=(0,)", "data.train.dataset.image_size=(48, 80)"]
 
 
@@ -73,7 +73,32 @@ def test_a_picture_shows_every_sensor(street):
     assert titles.count("lidar") == len(street)
 
 
-@pytest.mark.parametrize("config", [QUICKSTART, MOTION])
+def test_the_imu_stands_beside_the_skeleton_of_the_same_time():
+    few = ["data.train.dataset.length=64"]
+    sample = first_samples(read_recipe(PEOPLE, few))[0]
+    figure = preview_figure([sample])
+    figure.canvas.draw()
+    places = {axes.get_title(loc="left"): axes for axes in figure.axes}
+    imu, skeleton = (sample.frames[0].readings[name] for name in ("imu", "skeleton"))
+    left, right = (places[name].get_window_extent() for name in ("imu", "skeleton"))
+    assert left.x1 < right.x0
+    assert left.y0 < right.y1
+    assert right.y0 < left.y1
+    for column, line in enumerate(places["imu"].get_lines()):
+        np.testing.assert_array_equal(line.get_xdata(), imu.clock.times_T)
+        np.testing.assert_array_equal(line.get_ydata(), imu.acceleration[:, column])
+    # The last body that is drawn is that of the last moment, and its tick says when that was.
+    bones = skeleton.tree.bones
+    for line, ends in zip(places["skeleton"].get_lines()[-len(bones) :], bones, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), skeleton.joints[-1][list(ends), 1])
+    last = places["skeleton"].get_xticklabels()[-1].get_text()
+    assert last == f"{skeleton.clock.times_T[-1]:.2f}"
+    assert abs(skeleton.clock.times_T[-1] - imu.clock.times_T[-1]) < 0.5
+    assert "torso lengths" in places["skeleton"].get_ylabel()
+    assert "(g)" in places["imu"].get_ylabel()
+
+
+@pytest.mark.parametrize("config", [QUICKSTART, PEOPLE])
 def test_the_command_writes_a_picture_and_trains_nothing(config, tmp_path, capsys):
     options = SMALL if config == QUICKSTART else ["data.train.dataset.length=64"]
     work_dir = tmp_path / "run"
@@ -112,9 +137,9 @@ def test_ply_files_hold_the_points():
 
 def test_what_cannot_be_written_is_said(tmp_path, capsys):
     few = ["--cfg-options", "data.train.dataset.length=64"]
-    assert main([MOTION, "--preview", str(tmp_path / "x.gif"), *few]) == 1
+    assert main([PEOPLE, "--preview", str(tmp_path / "x.gif"), *few]) == 1
     assert ".png, .ply, .rrd" in capsys.readouterr().err
-    assert main([MOTION, "--preview", str(tmp_path / "x.ply"), *few]) == 1
+    assert main([PEOPLE, "--preview", str(tmp_path / "x.ply"), *few]) == 1
     assert "a sample without points" in capsys.readouterr().err
 
 
