@@ -75,7 +75,7 @@ def merged(function: Callable[P, R]) -> Callable[P, R]:
     For helpers that are given many arrays, as tables of a world: a call would copy the
     description of each, which takes longer than a short helper does.
     """
-    options = {"_nrt": False, "forceinline": True}
+    options: dict[str, Any] = {"_nrt": False, "forceinline": True}
     return cast(Callable[P, R], _jit(function, parallel=False, fastmath=False, **options))
 
 
@@ -90,7 +90,7 @@ def _compile(function: Callable[P, R], parallel: bool, fastmath: bool) -> Any:
     return _jit(form, parallel, fastmath)
 
 
-def _jit(function: Callable[..., Any], parallel: bool, fastmath: bool, **options: bool) -> Any:
+def _jit(function: Callable[..., Any], parallel: bool, fastmath: bool, **options: Any) -> Any:
     dispatcher = numba.njit(
         nogil=True, parallel=parallel, fastmath=fastmath, error_model="numpy", **options
     )(function)

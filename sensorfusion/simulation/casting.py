@@ -15,7 +15,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.compiled import compiled, merged
+from sensorfusion.compiled import borrowing, compiled, merged
 from sensorfusion.errors import DataError
 from sensorfusion.simulation.ground import (
     CELL,
@@ -204,55 +204,55 @@ def _hit_ground(world: World, i: int, j: int, ray: Ray, start: float, stop: floa
     """Where a ray meets the ground of a cell, between two distances."""
     x, y, z, dx, dy, dz = ray
     zone = world.zones[i, j]
+    middle, widths, crossings = world.middle, world.widths, world.crossings
     if zone != 2:
-        return float(_patch(world, i, j, ray, start, stop, KERB * zone))
-    raised = _patch(world, i, j, ray, start, stop, KERB)
-    if raised < NOTHING and not _street(world, x + raised * dx, y + raised * dy):
+        return float(_patch(world.heights, i, j, ray, start, stop, KERB * zone))
+    raised = _patch(world.heights, i, j, ray, start, stop, KERB)
+    if raised < NOTHING and not is_street(
+        middle, widths, crossings, x + raised * dx, y + raised * dy
+    ):
         return raised
-    street = _patch(world, i, j, ray, start, stop, 0.0)
-    if street < NOTHING and _street(world, x + street * dx, y + street * dy):
+    street = _patch(world.heights, i, j, ray, start, stop, 0.0)
+    if street < NOTHING and is_street(middle, widths, crossings, x + street * dx, y + street * dy):
         return street
     # Between the two levels the ray left the street: it meets the kerb's face there.
     above = raised if raised < NOTHING else start
     below = street if street < NOTHING else stop
-    if below <= above or not _street(world, x + above * dx, y + above * dy):
+    if below <= above or not is_street(middle, widths, crossings, x + above * dx, y + above * dy):
         return NOTHING
-    if _street(world, x + below * dx, y + below * dy):
+    if is_street(middle, widths, crossings, x + below * dx, y + below * dy):
         return NOTHING
     for _ in range(24):
-        middle = 0.5 * (above + below)
-        if _street(world, x + middle * dx, y + middle * dy):
-            above = middle
+        between = 0.5 * (above + below)
+        if is_street(middle, widths, crossings, x + between * dx, y + between * dy):
+            above = between
         else:
-            below = middle
-    level = z + below * dz - _level(world, i, j, x + below * dx, y + below * dy)
+            below = between
+    level = z + below * dz - _level(world.heights, i, j, x + below * dx, y + below * dy)
     return below if -1e-6 <= level <= KERB + 1e-6 and below > NEAREST else NOTHING
 
 
-@merged
-def _street(world: World, x: float, y: float) -> bool:
-    return bool(is_street(world.middle, world.widths, world.crossings, x, y))
-
-
-@merged
-def _level(world: World, i: int, j: int, x: float, y: float) -> float:
+@borrowing
+def _level(heights: Floats, i: int, j: int, x: float, y: float) -> float:
     """Height of the street's level in a cell."""
     u = (x + HALF_LENGTH) / CELL - i
     v = (y + HALF_WIDTH) / CELL - j
-    low = world.heights[i, j] * (1 - u) + world.heights[i + 1, j] * u
-    high = world.heights[i, j + 1] * (1 - u) + world.heights[i + 1, j + 1] * u
+    low = heights[i, j] * (1 - u) + heights[i + 1, j] * u
+    high = heights[i, j + 1] * (1 - u) + heights[i + 1, j + 1] * u
     return float(low * (1 - v) + high * v)
 
 
-@merged
-def _patch(world: World, i: int, j: int, ray: Ray, start: float, stop: float, lift: float) -> float:
+@borrowing
+def _patch(
+    heights: Floats, i: int, j: int, ray: Ray, start: float, stop: float, lift: float
+) -> float:
     """First crossing of the bilinear patch, raised by `lift`: the root of a quadratic in t."""
     x, y, z, dx, dy, dz = ray
     u, v = (x + start * dx + HALF_LENGTH) / CELL - i, (y + start * dy + HALF_WIDTH) / CELL - j
     du, dv = dx / CELL, dy / CELL
-    h00 = world.heights[i, j]
-    ku, kv = world.heights[i + 1, j] - h00, world.heights[i, j + 1] - h00
-    kuv = world.heights[i + 1, j + 1] - h00 - ku - kv
+    h00 = heights[i, j]
+    ku, kv = heights[i + 1, j] - h00, heights[i, j + 1] - h00
+    kuv = heights[i + 1, j + 1] - h00 - ku - kv
     a = kuv * du * dv
     b = ku * du + kv * dv + kuv * (u * dv + v * du) - dz
     c = h00 + lift + ku * u + kv * v + kuv * u * v - (z + start * dz)
@@ -295,13 +295,17 @@ def _ground_normal(
     columns, rows = world.zones.shape
     i = min(max(int((x + HALF_LENGTH) / CELL), 0), columns - 1)
     j = min(max(int((y + HALF_WIDTH) / CELL), 0), rows - 1)
-    above = z - _level(world, i, j, x, y)
+    above = z - _level(world.heights, i, j, x, y)
     if world.zones[i, j] == 2 and 1e-5 < above < KERB - 1e-5:
         for k in range(world.crossings.shape[0]):
             if abs(abs(x - world.crossings[k, 0]) - world.crossings[k, 1]) < 1e-4:
                 return (-1.0 if dx > 0 else 1.0), 0.0, 0.0
         return 0.0, (-1.0 if dy > 0 else 1.0), 0.0
-    slope_x = (_level(world, i, j, x + 0.1, y) - _level(world, i, j, x - 0.1, y)) / 0.2
-    slope_y = (_level(world, i, j, x, y + 0.1) - _level(world, i, j, x, y - 0.1)) / 0.2
+    slope_x = (
+        _level(world.heights, i, j, x + 0.1, y) - _level(world.heights, i, j, x - 0.1, y)
+    ) / 0.2
+    slope_y = (
+        _level(world.heights, i, j, x, y + 0.1) - _level(world.heights, i, j, x, y - 0.1)
+    ) / 0.2
     length = math.sqrt(slope_x * slope_x + slope_y * slope_y + 1.0)
     return -slope_x / length, -slope_y / length, 1.0 / length

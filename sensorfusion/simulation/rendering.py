@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from sensorfusion.compiled import borrowing, compiled, merged
 from sensorfusion.simulation.casting import meet_ground, surface_normal
+from sensorfusion.simulation.exposure import expose
 from sensorfusion.simulation.ground import made_of
 from sensorfusion.simulation.intersect import Ray, to_object, unit_normal, unit_point
-from sensorfusion.simulation.noise import bell, noise
+from sensorfusion.simulation.noise import noise
 from sensorfusion.simulation.shapes import BOX
 from sensorfusion.simulation.sunlight import Sunlight, find_sunlight, is_shaded
 from sensorfusion.simulation.surface import (
@@ -144,7 +145,7 @@ def _render(
                 offset = views.offsets_K[k]
                 light = _shade(world, sunlight, p, ray, t, offset, spread, lit)
                 pixel = v * width + u
-                _expose(world.light[11], grain, views.seeds_K[k], pixel, light, colour[k, v, u])
+                expose(world.light[11], grain, views.seeds_K[k], pixel, light, colour[k, v, u])
 
 
 @borrowing
@@ -165,18 +166,6 @@ def _aim(rays: Floats, corner: tuple[int, int], end: tuple[int, int], directions
 def _ray(views: Views, k: int, direction: Floats) -> Ray:
     centre = views.centres_K3[k]
     return centre[0], centre[1], centre[2], direction[0], direction[1], direction[2]
-
-
-@borrowing
-def _expose(exposure: float, grain: float, seed: int, pixel: int, light: RGB, out: Array) -> None:
-    """Radiance to sRGB: exposure, a soft shoulder, noise of photons and of reading, gamma."""
-    for c in range(3):
-        value = exposure * light[c]
-        value = value * (1.0 + 0.12 * value) / (1.0 + value * 0.75)
-        value += grain * (0.3 + math.sqrt(max(value, 0.0))) * bell(pixel, c, seed) * 0.5
-        value = min(max(value, 0.0), 1.0)
-        value = 12.92 * value if value < 0.0031308 else 1.055 * value ** (1.0 / 2.4) - 0.055
-        out[c] = int(255.0 * value + 0.5)
 
 
 @merged
