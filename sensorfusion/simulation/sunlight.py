@@ -30,7 +30,7 @@ class Sunlight(NamedTuple):
 
     Args:
         axes_33: two directions across the sun's rays, and the one to the sun.
-        corner_2: least coordinates of the bins. size: of the bins, rows and columns.
+        corner_2: least coordinates of the bins. rows, columns: how many there are.
         starts_B, entries_E: shapes of every bin, those that reach highest towards the sun first.
         tops_P: how far towards the sun a shape reaches.
         balls_P4: balls around shapes, wherever they move while the views are exposed.
@@ -39,7 +39,8 @@ class Sunlight(NamedTuple):
 
     axes_33: Floats
     corner_2: Floats
-    size: tuple[int, int]
+    rows: int
+    columns: int
     starts_B: Array
     entries_E: Array
     tops_P: Floats
@@ -61,7 +62,7 @@ def find_sunlight(world: World, longest: float, shadows: bool = True) -> Sunligh
     if not len(rows):
         none = np.zeros(0, np.int32)
         starts = np.zeros(2, np.int64)
-        return Sunlight(axes, np.zeros(2), (1, 1), starts, none, np.zeros(0), world.balls_P4, roof)
+        return Sunlight(axes, np.zeros(2), 1, 1, starts, none, np.zeros(0), world.balls_P4, roof)
     centre, extent, shift = swept(world, axes, longest)
     low, high = centre - extent - CLEARANCE, centre + extent + CLEARANCE
     corner = low[rows, :2].min(axis=0)
@@ -77,7 +78,7 @@ def find_sunlight(world: World, longest: float, shadows: bool = True) -> Sunligh
     starts, entries = bin_rectangles(cells, order[None], size)
     balls = world.balls_P4.copy()
     balls[:, 3] = (np.sqrt(balls[:, 3]) + shift) ** 2
-    return Sunlight(axes, corner, size, starts, entries, high[:, 2], balls, roof)
+    return Sunlight(axes, corner, *size, starts, entries, high[:, 2], balls, roof)
 
 
 @merged
@@ -91,10 +92,9 @@ def is_shaded(
     second = axes[1, 0] * x + axes[1, 1] * y + axes[1, 2] * z
     i = math.floor((first - sunlight.corner_2[0]) / BIN)
     j = math.floor((second - sunlight.corner_2[1]) / BIN)
-    rows, columns = sunlight.size
-    if 0 <= i < rows and 0 <= j < columns:
+    if 0 <= i < sunlight.rows and 0 <= j < sunlight.columns:
         height = axes[2, 0] * x + axes[2, 1] * y + axes[2, 2] * z
-        cell = i * columns + j
+        cell = i * sunlight.columns + j
         for e in range(sunlight.starts_B[cell], sunlight.starts_B[cell + 1]):
             p = sunlight.entries_E[e]
             if sunlight.tops_P[p] < height:

@@ -120,6 +120,7 @@ def test_bytes_are_those_of_the_formula():
 
 
 @given(x=st.floats(-500, 500), y=st.floats(-500, 500), k=st.integers(-40, 40))
+@settings(deadline=None)
 def test_noise_in_a_plane_is_noise(x, y, k):
     assert plane_noise(x, y, k) == noise(x, y, float(k))
 
