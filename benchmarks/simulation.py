@@ -1,8 +1,9 @@
 """What one moment of the simulated world costs: a 32-beam sweep and six views of 224 x 416.
 
 Prints the median of each part, on the given number of threads, and how many rays that is; with
-and without shadows, which are a second ray per lit pixel. Times of the process's own processor
-seconds stand beside those of the clock, for machines that are shared.
+and without shadows, which are a second ray per lit pixel; and what comes before: the scene, once,
+and the moment's tables. Times of the process's own processor seconds stand beside those of the
+clock, for machines that are shared.
 
     python benchmarks/simulation.py [--threads 2] [--repeats 9] [--height 224] [--width 416]
 """
@@ -21,6 +22,12 @@ from sensorfusion.simulation import WORLD_VERSION
 from sensorfusion.simulation.rig import photograph
 from sensorfusion.simulation.scan import scan
 from sensorfusion.simulation.scene import make_scene
+
+WHOLES = {
+    "sweep and views": ("sweep", "views"),
+    "sweep and views without shadows": ("sweep", "views without shadows"),
+    "tables, sweep and views": ("a moment's tables", "sweep", "views"),
+}
 
 
 def timed(function: Callable[[], object]) -> tuple[float, float]:
@@ -52,6 +59,7 @@ def main() -> None:
     for repeat in range(options.repeats + 1):
         k = repeat % 3
         parts = {
+            "a new scene": lambda k=k: make_scene(0, k),
             "a moment's tables": lambda k=k: scenes[k].at(6.0),
             "sweep": lambda k=k: scan(scenes[k], worlds[k], 6.0),
             "views": views(k, True, False),
@@ -71,12 +79,13 @@ def main() -> None:
     for name, (clock, processor) in middle.items():
         fastest = min(run[0] for run in found[name])
         print(f"{name}: median {clock:.0f} ms (least {fastest:.0f}), processor {processor:.0f} ms")
-    whole = [sum(middle[n][i] for n in ("a moment's tables", "sweep", "views")) for i in (0, 1)]
-    least = sum(min(r[0] for r in found[n]) for n in ("a moment's tables", "sweep", "views"))
-    print(
-        f"tables, sweep and views: median {whole[0]:.0f} ms (least {least:.0f}), "
-        f"processor {whole[1]:.0f} ms = {whole[1] / options.threads:.0f} ms a thread"
-    )
+    for title, names in WHOLES.items():
+        clock, processor = (sum(middle[name][i] for name in names) for i in (0, 1))
+        least = sum(min(run[0] for run in found[name]) for name in names)
+        print(
+            f"{title}: median {clock:.0f} ms (least {least:.0f}), "
+            f"processor {processor:.0f} ms = {processor / options.threads:.0f} ms a thread"
+        )
     ratio = middle["views"][1] / middle["views without shadows"][1]
     print(f"shadows: {ratio:.2f} times the processor time of views without")
 

@@ -66,7 +66,17 @@ def borrowing(function: Callable[P, R]) -> Callable[P, R]:
     Like `inlined`, but without counting references, which threads would contend for: the
     function may neither make arrays nor return any.
     """
-    return cast(Callable[P, R], _jit(function, parallel=False, fastmath=False, counted=False))
+    return cast(Callable[P, R], _jit(function, parallel=False, fastmath=False, _nrt=False))
+
+
+def merged(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a helper like those of `borrowing` that becomes a part of every caller.
+
+    For helpers that are given many arrays, as tables of a world: a call would copy the
+    description of each, which takes longer than a short helper does.
+    """
+    options: dict[str, Any] = {"_nrt": False, "forceinline": True}
+    return cast(Callable[P, R], _jit(function, parallel=False, fastmath=False, **options))
 
 
 def _compile(function: Callable[P, R], parallel: bool, fastmath: bool) -> Any:
@@ -80,8 +90,7 @@ def _compile(function: Callable[P, R], parallel: bool, fastmath: bool) -> Any:
     return _jit(form, parallel, fastmath)
 
 
-def _jit(function: Callable[..., Any], parallel: bool, fastmath: bool, counted: bool = True) -> Any:
-    options: dict[str, Any] = {} if counted else {"_nrt": False}
+def _jit(function: Callable[..., Any], parallel: bool, fastmath: bool, **options: Any) -> Any:
     dispatcher = numba.njit(
         nogil=True, parallel=parallel, fastmath=fastmath, error_model="numpy", **options
     )(function)

@@ -57,7 +57,7 @@ class SimulatedWorld:
         image_size: (H, W). pattern: of the LiDAR. distorted: points stay where the moving
             sensor measured them, instead of where one moment would show them.
         window: seconds of IMU and GNSS.
-        shadows: whether things cast shadows (costs a third of the cameras' time).
+        shadows: whether things cast shadows (costs a fifth of the cameras' time).
         labels: readings carry the truth: `label`, `instance` and `flow` of points, `label`,
             `instance` and `depth` of pixels.
 

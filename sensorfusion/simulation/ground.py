@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.compiled import borrowing
+from sensorfusion.geometry.rotation import cross3
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -79,9 +80,9 @@ class Ground:
         ahead = np.array([math.cos(heading), math.sin(heading), 0.0])
         ahead -= up * (ahead @ up)
         ahead /= np.linalg.norm(ahead)
-        transform = np.eye(4)
-        transform[:3, :3] = np.stack([ahead, np.cross(up, ahead), up], axis=1)
-        transform[:3, 3] = (x, y, level + lift)
+        transform = np.zeros((4, 4))
+        transform[:3, 0], transform[:3, 1], transform[:3, 2] = ahead, cross3(up, ahead), up
+        transform[:, 3] = x, y, level + lift, 1.0
         return transform
 
 

@@ -8,43 +8,59 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.compiled import borrowing
+from sensorfusion.compiled import borrowing, merged
 from sensorfusion.simulation.noise import noise, noise_reference
 from sensorfusion.simulation.shapes import BALL, BOX
 from sensorfusion.simulation.world import World
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
+Ray = tuple[float, float, float, float, float, float]  # where it starts, and its direction
 NOTHING = 1e30  # the distance of a surface that is not there
 GRAIN = 5.5  # holes per metre
 LAYERS = 4  # of foliage that a ray passes
 CLOSEST = 1e-3
 
 
-@borrowing
+@merged
 def hit_shape(
-    shapes: Array,
-    moves: Array,
-    look: Array,
-    p: int,
-    x: float,
-    y: float,
-    z: float,
-    dx: float,
-    dy: float,
-    dz: float,
-    offset: float,
-    best: float,
+    shapes: Array, moves: Array, look: Array, p: int, ray: Ray, offset: float, best: float
 ) -> float:
     """Distance at which a ray enters shape p, if nearer than `best`; else `NOTHING`."""
     if offset != 0.0:
-        x, y, z, dx, dy = to_object(moves, p, x, y, z, dx, dy, offset)
-    ox = shapes[p, 0] * x + shapes[p, 1] * y + shapes[p, 2] * z + shapes[p, 9]
-    oy = shapes[p, 3] * x + shapes[p, 4] * y + shapes[p, 5] * z + shapes[p, 10]
-    oz = shapes[p, 6] * x + shapes[p, 7] * y + shapes[p, 8] * z + shapes[p, 11]
-    ex = shapes[p, 0] * dx + shapes[p, 1] * dy + shapes[p, 2] * dz
-    ey = shapes[p, 3] * dx + shapes[p, 4] * dy + shapes[p, 5] * dz
-    ez = shapes[p, 6] * dx + shapes[p, 7] * dy + shapes[p, 8] * dz
+        ray = to_object(moves, p, ray, offset)
+    x, y, z, dx, dy, dz = ray
+    ox, oy, oz = unit_point(shapes, p, x, y, z)
+    ex, ey, ez = unit_direction(shapes, p, dx, dy, dz)
+    return float(enter_unit(shapes, look, p, (ox, oy, oz, ex, ey, ez), best))
+
+
+@borrowing
+def unit_point(shapes: Array, p: int, x: float, y: float, z: float) -> tuple[float, float, float]:
+    """A point in the coordinates in which shape p is a unit shape."""
+    return (
+        shapes[p, 0] * x + shapes[p, 1] * y + shapes[p, 2] * z + shapes[p, 9],
+        shapes[p, 3] * x + shapes[p, 4] * y + shapes[p, 5] * z + shapes[p, 10],
+        shapes[p, 6] * x + shapes[p, 7] * y + shapes[p, 8] * z + shapes[p, 11],
+    )
+
+
+@borrowing
+def unit_direction(
+    shapes: Array, p: int, dx: float, dy: float, dz: float
+) -> tuple[float, float, float]:
+    """A direction in those coordinates; its length says how far a metre is there."""
+    return (
+        shapes[p, 0] * dx + shapes[p, 1] * dy + shapes[p, 2] * dz,
+        shapes[p, 3] * dx + shapes[p, 4] * dy + shapes[p, 5] * dz,
+        shapes[p, 6] * dx + shapes[p, 7] * dy + shapes[p, 8] * dz,
+    )
+
+
+@merged
+def enter_unit(shapes: Array, look: Array, p: int, ray: Ray, best: float) -> float:
+    """`hit_shape` of a ray in the unit shape's coordinates."""
+    ox, oy, oz, ex, ey, ez = ray
     if shapes[p, 14] == BOX:
         enter, leave = box_span(ox, oy, oz, ex, ey, ez, shapes[p, 12], shapes[p, 13])
     elif shapes[p, 14] == BALL:
@@ -65,18 +81,9 @@ def hit_shape(
 
 
 @borrowing
-def misses(
-    balls: Array,
-    p: int,
-    x: float,
-    y: float,
-    z: float,
-    dx: float,
-    dy: float,
-    dz: float,
-    best: float,
-) -> bool:
+def misses(balls: Array, p: int, ray: Ray, best: float) -> bool:
     """Whether a ray passes the ball around shape p, or meets something nearer before it."""
+    x, y, z, dx, dy, dz = ray
     cx, cy, cz = balls[p, 0] - x, balls[p, 1] - y, balls[p, 2] - z
     along = cx * dx + cy * dy + cz * dz
     square = balls[p, 3]
@@ -85,10 +92,9 @@ def misses(
 
 
 @borrowing
-def to_object(
-    moves: Array, p: int, x: float, y: float, z: float, dx: float, dy: float, offset: float
-) -> tuple[float, float, float, float, float]:
+def to_object(moves: Array, p: int, ray: Ray, offset: float) -> Ray:
     """A ray that leaves `offset` seconds later, as the object's position at the moment sees it."""
+    x, y, z, dx, dy, dz = ray
     angle = moves[p, 3] * offset
     cosine, sine = math.cos(angle), math.sin(angle)
     rx = x - moves[p, 4] - moves[p, 0] * offset
@@ -99,6 +105,7 @@ def to_object(
         z - moves[p, 2] * offset,
         cosine * dx + sine * dy,
         -sine * dx + cosine * dy,
+        dz,
     )
 
 
@@ -203,10 +210,8 @@ def normal_of(
 ) -> tuple[float, float, float]:
     """Outward unit normal of shape p at a point of its surface."""
     if offset != 0.0:
-        x, y, z, _, _ = to_object(moves, p, x, y, z, 0.0, 0.0, offset)
-    ox = shapes[p, 0] * x + shapes[p, 1] * y + shapes[p, 2] * z + shapes[p, 9]
-    oy = shapes[p, 3] * x + shapes[p, 4] * y + shapes[p, 5] * z + shapes[p, 10]
-    oz = shapes[p, 6] * x + shapes[p, 7] * y + shapes[p, 8] * z + shapes[p, 11]
+        x, y, z, _, _, _ = to_object(moves, p, (x, y, z, 0.0, 0.0, 0.0), offset)
+    ox, oy, oz = unit_point(shapes, p, x, y, z)
     gx, gy, gz = unit_normal(shapes, p, ox, oy, oz)
     nx = shapes[p, 0] * gx + shapes[p, 3] * gy + shapes[p, 6] * gz
     ny = shapes[p, 1] * gx + shapes[p, 4] * gy + shapes[p, 7] * gz

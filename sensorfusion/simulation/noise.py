@@ -36,6 +36,18 @@ def noise(x: float, y: float, z: float) -> float:
     return float(low * (1 - w) + high * w)
 
 
+@borrowing
+def plane_noise(x: float, y: float, k: int) -> float:
+    """`noise` at (x, y, k), bit for bit, where the third place is an integer."""
+    i, j = math.floor(x), math.floor(y)
+    u, v = x - i, y - j
+    u, v = u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v)
+    i, j = int(i), int(j)
+    low = (lattice(i, j, k) * (1 - u) + lattice(i + 1, j, k) * u) * (1 - v)
+    low += (lattice(i, j + 1, k) * (1 - u) + lattice(i + 1, j + 1, k) * u) * v
+    return float(low)
+
+
 def noise_reference(points_N3: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """`noise` at N points: float64 [N]."""
     corner = np.floor(points_N3).astype(np.int64)

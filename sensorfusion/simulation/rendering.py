@@ -5,25 +5,40 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.compiled import borrowing, compiled
-from sensorfusion.simulation.casting import surface_normal, trace
+from sensorfusion.compiled import borrowing, compiled, merged
+from sensorfusion.simulation.casting import meet_ground, surface_normal
+from sensorfusion.simulation.exposure import expose
 from sensorfusion.simulation.ground import made_of
-from sensorfusion.simulation.intersect import to_object, unit_normal
-from sensorfusion.simulation.noise import bell, noise
+from sensorfusion.simulation.intersect import Ray, to_object, unit_normal, unit_point
+from sensorfusion.simulation.noise import noise
 from sensorfusion.simulation.shapes import BOX
-from sensorfusion.simulation.surface import ground_colour, sky_colour, smooth_sky, surface_colour
+from sensorfusion.simulation.sunlight import Sunlight, find_sunlight, is_shaded
+from sensorfusion.simulation.surface import (
+    RGB,
+    ground_colour,
+    sky_colour,
+    smooth_sky,
+    surface_colour,
+)
+from sensorfusion.simulation.tiles import (
+    TILE_COLUMNS,
+    TILE_ROWS,
+    Tiles,
+    find_tiles,
+    meet_shapes,
+)
 from sensorfusion.simulation.world import World
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
 FAR = 180.0  # metres
-SHADOW = 70.0  # metres towards the sun in which something may cast a shadow
+OVERCAST = 0.3  # sunlight below which nothing casts a shadow
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,100 +78,115 @@ def render(
     colour = np.empty((count, height, width, 3), np.uint8)
     depth = np.empty((count, height, width), np.float32)
     shape = np.empty((count, height, width), np.int32)
-    rays = T_block_camera_K44[:, :3, :3] @ np.linalg.inv(intrinsics_K33)
+    rays = np.ascontiguousarray(T_block_camera_K44[:, :3, :3] @ np.linalg.inv(intrinsics_K33))
     centres = np.ascontiguousarray(T_block_camera_K44[:, :3, 3])
-    _render(
-        world,
-        np.ascontiguousarray(rays),
+    offsets = np.ascontiguousarray(offsets_K, dtype=np.float64)
+    lit = shadows and bool(world.light[0] > OVERCAST)
+    views = Views(
+        rays,
         centres,
-        np.ascontiguousarray(offsets_K, dtype=np.float64),
+        offsets,
         np.ascontiguousarray(intrinsics_K33[:, 0, 0]),
-        grain,
         np.arange(count) if seeds_K is None else np.asarray(seeds_K, dtype=np.int64),
-        shadows,
-        colour,
-        depth,
-        shape,
     )
+    tiles = find_tiles(world, rays, centres, offsets, size)
+    sunlight = find_sunlight(world, float(np.abs(offsets).max(initial=0.0)), lit)
+    _render(world, views, tiles, sunlight, lit, grain, colour, depth, shape)
     return Picture(colour, depth, shape)
+
+
+class Views(NamedTuple):
+    """K cameras: rays and centres (see `find_tiles`), offsets, focal lengths, seeds of noise."""
+
+    rays_K33: Floats
+    centres_K3: Floats
+    offsets_K: Floats
+    focal_K: Floats
+    seeds_K: Array
 
 
 @compiled()
 def _render(
     world: World,
-    rays: Floats,
-    centres: Floats,
-    offsets: Floats,
-    focal: Floats,
+    views: Views,
+    tiles: Tiles,
+    sunlight: Sunlight,
+    lit: bool,
     grain: float,
-    seeds: Array,
-    shadows: bool,
     colour: Array,
     depth: Array,
     shape: Array,
 ) -> None:
     count, height, width = depth.shape
-    for line in numba.prange(count * height):
-        k, v = line // height, line % height
-        x, y, z = centres[k, 0], centres[k, 1], centres[k, 2]
-        for u in range(width):
-            dx = rays[k, 0, 0] * u + rays[k, 0, 1] * v + rays[k, 0, 2]
-            dy = rays[k, 1, 0] * u + rays[k, 1, 1] * v + rays[k, 1, 2]
-            dz = rays[k, 2, 0] * u + rays[k, 2, 1] * v + rays[k, 2, 2]
+    rows, columns = -(-height // TILE_ROWS), -(-width // TILE_COLUMNS)
+    for n in numba.prange(count * rows * columns):
+        # Columns of tiles, so that every thread has its part of sky and of ground.
+        row, column = n % (count * rows), n // (count * rows)
+        k, first_v, first_u = row // rows, row % rows * TILE_ROWS, column * TILE_COLUMNS
+        last_v, last_u = min(first_v + TILE_ROWS, height), min(first_u + TILE_COLUMNS, width)
+        directions = np.empty((TILE_ROWS * TILE_COLUMNS, 4))
+        best = np.full(TILE_ROWS * TILE_COLUMNS, FAR)
+        found = np.full(TILE_ROWS * TILE_COLUMNS, -1)
+        corner, end = (first_v, first_u), (last_v, last_u)
+        _aim(views.rays_K33[k], corner, end, directions)
+        meet_shapes(world, tiles, k, row * columns + column, corner, end, directions, best, found)
+        for v in range(first_v, last_v):
+            for u in range(first_u, last_u):
+                m = (v - first_v) * TILE_COLUMNS + u - first_u
+                ray = _ray(views, k, directions[m])
+                t, p = best[m], found[m]
+                ground = meet_ground(world, ray, t, sunlight.roof)
+                if ground < t:
+                    t, p = ground, world.shapes_P16.shape[0]
+                length = directions[m, 3]
+                shape[k, v, u] = p
+                depth[k, v, u] = t / length if p >= 0 else 0.0
+                spread = length / views.focal_K[k]  # metres that a pixel covers, per metre
+                offset = views.offsets_K[k]
+                light = _shade(world, sunlight, p, ray, t, offset, spread, lit)
+                pixel = v * width + u
+                expose(world.light[11], grain, views.seeds_K[k], pixel, light, colour[k, v, u])
+
+
+@borrowing
+def _aim(rays: Floats, corner: tuple[int, int], end: tuple[int, int], directions: Floats) -> None:
+    """Directions of a tile's pixels, and how long they are where their depth is 1."""
+    for v in range(corner[0], end[0]):
+        for u in range(corner[1], end[1]):
+            n = (v - corner[0]) * TILE_COLUMNS + u - corner[1]
+            dx = rays[0, 0] * u + rays[0, 1] * v + rays[0, 2]
+            dy = rays[1, 0] * u + rays[1, 1] * v + rays[1, 2]
+            dz = rays[2, 0] * u + rays[2, 1] * v + rays[2, 2]
             length = math.sqrt(dx * dx + dy * dy + dz * dz)
-            dx, dy, dz = dx / length, dy / length, dz / length
-            t, p = trace(world, x, y, z, dx, dy, dz, offsets[k], FAR, False)
-            shape[k, v, u] = p
-            depth[k, v, u] = t / length if p >= 0 else 0.0
-            spread = length / focal[k]  # metres that a pixel covers, per metre of distance
-            red, green, blue = _shade(world, p, x, y, z, dx, dy, dz, t, offsets[k], spread, shadows)
-            pixel = v * width + u
-            _expose(world.light[11], grain, seeds[k], pixel, red, green, blue, colour[k, v, u])
+            directions[n, 0], directions[n, 1] = dx / length, dy / length
+            directions[n, 2], directions[n, 3] = dz / length, length
 
 
-@borrowing
-def _expose(
-    exposure: float,
-    grain: float,
-    seed: int,
-    pixel: int,
-    red: float,
-    green: float,
-    blue: float,
-    out: Array,
-) -> None:
-    """Radiance to sRGB: exposure, a soft shoulder, noise of photons and of reading, gamma."""
-    for c in range(3):
-        value = exposure * (red if c == 0 else green if c == 1 else blue)
-        value = value * (1.0 + 0.12 * value) / (1.0 + value * 0.75)
-        value += grain * (0.3 + math.sqrt(max(value, 0.0))) * bell(pixel, c, seed) * 0.5
-        value = min(max(value, 0.0), 1.0)
-        value = 12.92 * value if value < 0.0031308 else 1.055 * value ** (1.0 / 2.4) - 0.055
-        out[c] = int(255.0 * value + 0.5)
+@merged
+def _ray(views: Views, k: int, direction: Floats) -> Ray:
+    centre = views.centres_K3[k]
+    return centre[0], centre[1], centre[2], direction[0], direction[1], direction[2]
 
 
-@borrowing
+@merged
 def _shade(
     world: World,
+    sunlight: Sunlight,
     p: int,
-    x: float,
-    y: float,
-    z: float,
-    dx: float,
-    dy: float,
-    dz: float,
+    ray: Ray,
     t: float,
     offset: float,
     spread: float,
-    shadows: bool,
-) -> tuple[float, float, float]:
+    lit: bool,
+) -> RGB:
     """Radiance that comes along a ray."""
+    x, y, z, dx, dy, dz = ray
     light, sun = world.light, world.sun_3
     if p < 0:
         red, green, blue = sky_colour(light, sun, dx, dy, dz)
         return red, green, blue
     hx, hy, hz = x + t * dx, y + t * dy, z + t * dz
-    nx, ny, nz = surface_normal(world, p, x, y, z, dx, dy, dz, t, offset)
+    nx, ny, nz = surface_normal(world, p, ray, t, offset)
     slant = max(0.15, -(nx * dx + ny * dy + nz * dz))
     red, green, blue, gloss = _albedo(world, p, hx, hy, hz, nx, ny, nz, offset, spread * t / slant)
     open_sky = 0.5 + 0.5 * nz
@@ -165,10 +195,11 @@ def _shade(
         nx += 1.1 * (noise(bump * hx, bump * hy, bump * hz + 11.0) - 0.5)
         ny += 1.1 * (noise(bump * hx + 31.0, bump * hy, bump * hz) - 0.5)
     facing = nx * sun[0] + ny * sun[1] + nz * sun[2]
-    lit = light[0] > 0.3 and shadows  # an overcast sun casts no shadow
     direct = max(facing, 0.0)
-    if facing > 0.0 and lit and _in_shadow(world, hx, hy, hz, nx, ny, nz, t, offset):
-        direct = 0.0
+    if facing > 0.0 and lit:
+        lift = 2e-3 + 1e-4 * t
+        if is_shaded(world, sunlight, hx + lift * nx, hy + lift * ny, hz + lift * nz, offset):
+            direct = 0.0
     ambient = 0.85 * open_sky
     bounce = 0.18 * (1.0 - open_sky) + 0.05
     mirror, seen_red, seen_green, seen_blue = _mirrored(
@@ -186,25 +217,6 @@ def _shade(
             blue, light[2], direct, ambient * light[5] + bounce, mirror, seen_blue, haze, light[8]
         ),
     )
-
-
-@borrowing
-def _in_shadow(
-    world: World,
-    x: float,
-    y: float,
-    z: float,
-    nx: float,
-    ny: float,
-    nz: float,
-    t: float,
-    offset: float,
-) -> bool:
-    """Whether anything stands between a surface point and the sun."""
-    lift = 2e-3 + 1e-4 * t
-    sun = world.sun_3
-    x, y, z = x + lift * nx, y + lift * ny, z + lift * nz
-    return trace(world, x, y, z, sun[0], sun[1], sun[2], offset, SHADOW, True)[1] >= 0
 
 
 @borrowing
@@ -248,7 +260,7 @@ def _blend(
     return (diffuse * (1.0 - mirror) + seen * mirror) * (1.0 - haze) + 0.8 * veil * haze
 
 
-@borrowing
+@merged
 def _albedo(
     world: World,
     p: int,
@@ -268,10 +280,8 @@ def _albedo(
         red, green, blue = ground_colour(world.tints, made, x, y, abs(nz) < 0.5, footprint)
         return red, green, blue, 0.0
     if offset != 0.0 and world.moving_P[p]:
-        x, y, z, _, _ = to_object(world.moves_P6, p, x, y, z, 0.0, 0.0, offset)
-    ox = shapes[p, 0] * x + shapes[p, 1] * y + shapes[p, 2] * z + shapes[p, 9]
-    oy = shapes[p, 3] * x + shapes[p, 4] * y + shapes[p, 5] * z + shapes[p, 10]
-    oz = shapes[p, 6] * x + shapes[p, 7] * y + shapes[p, 8] * z + shapes[p, 11]
+        x, y, z, _, _, _ = to_object(world.moves_P6, p, (x, y, z, 0.0, 0.0, 0.0), offset)
+    ox, oy, oz = unit_point(shapes, p, x, y, z)
     gx, gy, gz = 0.0, 0.0, 1.0
     if shapes[p, 14] == BOX:
         gx, gy, gz = unit_normal(shapes, p, ox, oy, oz)

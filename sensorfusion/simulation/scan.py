@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.simulation.casting import cast
-from sensorfusion.simulation.scene import Scene
+from sensorfusion.simulation.scene import Scene, distinct
 from sensorfusion.simulation.truth import surfaces
 from sensorfusion.simulation.world import World
 
@@ -200,16 +200,12 @@ def _flow(
 ) -> Floats:
     """Displacement of surface points within `FLOW_SECONDS`, block axes: [N, 3]."""
     flow = np.zeros(points_N3.shape)
-    moving = np.nonzero(np.isin(objects_N, scene.moving_O))[0]
-    keys, group = np.unique(
-        np.stack([objects_N[moving].astype(np.float64), times_N[moving]]),
-        axis=1,
-        return_inverse=True,
-    )
+    moves = np.zeros(len(scene.label_O) + 1, dtype=np.bool_)  # the last: ground and sky, -1
+    moves[scene.moving_O] = True
+    moving = np.nonzero(moves[objects_N])[0]
     if len(moving):
-        start = keys[1]
-        change = scene.changes(keys[0].astype(np.int64), start, start + FLOW_SECONDS)
-        change = change[group.reshape(-1)]
+        number, start, group = distinct(objects_N[moving], times_N[moving])
+        change = scene.changes(number, start, start + FLOW_SECONDS)[group]
         points = points_N3[moving]
         turned = (change[:, :3, :3] @ points[:, :, None])[:, :, 0]
         flow[moving] = turned + change[:, :3, 3] - points

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from sensorfusion.compiled import borrowing
 from sensorfusion.simulation.ground import ASPHALT, GRASS, PAINT, PAVING
-from sensorfusion.simulation.noise import lattice, noise
+from sensorfusion.simulation.noise import lattice, noise, plane_noise
 
 Array = npt.NDArray[Any]
 RGB = tuple[float, float, float]
@@ -178,9 +178,9 @@ def ground_colour(
     tints: Array, made: int, x: float, y: float, kerb: bool, footprint: float
 ) -> tuple[float, float, float]:
     """Albedo of the ground; `tints` [5, 3] are the scene's colours of what it is made of."""
-    large = noise(0.11 * x, 0.11 * y, 3.0)
-    middle = noise(0.7 * x, 0.7 * y, 9.0)
-    fine = noise(6.0 * x, 6.0 * y, 1.0)
+    large = plane_noise(0.11 * x, 0.11 * y, 3)
+    middle = plane_noise(0.7 * x, 0.7 * y, 9)
+    fine = plane_noise(6.0 * x, 6.0 * y, 1)
     near = fade(footprint, 0.25)
     shade = 0.72 + 0.3 * large + 0.16 * middle + 0.16 * (fine * near + 0.5 * (1.0 - near))
     if kerb:
@@ -189,11 +189,11 @@ def ground_colour(
         patch = lattice(math.floor(x / 9.0), math.floor(y / 3.0), 17)
         if patch < 0.12:
             shade *= 0.75
-        crack = abs(noise(0.35 * x, 0.35 * y, 21.0) - 0.5)
+        crack = abs(plane_noise(0.35 * x, 0.35 * y, 21) - 0.5)
         if crack < 0.006:
             shade *= 0.6
         if made == PAINT:
-            worn = 0.35 + 0.65 * min(1.0, 1.8 * noise(3.0 * x, 3.0 * y, 5.0))
+            worn = 0.35 + 0.65 * min(1.0, 1.8 * plane_noise(3.0 * x, 3.0 * y, 5))
             bare = tints[0, 0] * (1.0 - worn)
             return bare + 0.62 * worn, bare + 0.62 * worn, bare + 0.58 * worn
     elif made == PAVING:
@@ -202,7 +202,7 @@ def ground_colour(
         visible = fade(footprint, 0.6)
         shade *= 1.0 + visible * (0.16 * (tile - 0.5) - (0.35 if joint else 0.0))
     elif made == GRASS:
-        clump = noise(2.2 * x, 2.2 * y, 4.0)
+        clump = plane_noise(2.2 * x, 2.2 * y, 4)
         shade *= 0.55 + 0.9 * clump
         dry = max(0.0, 1.6 * large - 0.7)
         return (

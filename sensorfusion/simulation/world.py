@@ -84,13 +84,17 @@ def bounds(
 ) -> tuple[Floats, Floats]:
     """Lower and upper corners [P, 3] of axis-parallel boxes around shapes."""
     half, kind = shapes.half_P3[rows], shapes.kind_P[rows]
-    scaled = rotation_P33 * half[:, None, :]
-    box = np.abs(scaled).sum(axis=2)
-    ball = np.sqrt((scaled**2).sum(axis=2))
-    rod = np.sqrt((scaled[:, :, :2] ** 2).sum(axis=2)) + np.abs(scaled[:, :, 2])
-    extent = np.where((kind == BOX)[:, None], box, np.where((kind == CYLINDER)[:, None], rod, ball))
-    extent += CLEARANCE
+    extent = extents(rotation_P33 * half[:, None, :], kind) + CLEARANCE
     return centre_P3 - extent, centre_P3 + extent
+
+
+def extents(axes_P33: Floats, kind_P: Array) -> Floats:
+    """Half extents [P, 3] along three directions; columns of `axes` are shapes' half axes."""
+    box = np.abs(axes_P33).sum(axis=2)
+    ball = np.sqrt((axes_P33**2).sum(axis=2))
+    rod = np.sqrt((axes_P33[:, :, :2] ** 2).sum(axis=2)) + np.abs(axes_P33[:, :, 2])
+    kind = kind_P[:, None]
+    return np.where(kind == BOX, box, np.where(kind == CYLINDER, rod, ball))
 
 
 def balls_around(centre_P3: Floats, shapes: Shapes, rows: Array) -> Floats:
@@ -100,6 +104,32 @@ def balls_around(centre_P3: Floats, shapes: Shapes, rows: Array) -> Floats:
     rod = half[:, :2].max(axis=1) ** 2 + half[:, 2] ** 2
     square = np.where(kind == BOX, square, np.where(kind == CYLINDER, rod, half.max(axis=1) ** 2))
     return np.column_stack([centre_P3, (np.sqrt(square) + CLEARANCE) ** 2])
+
+
+def listed(world: World) -> npt.NDArray[np.int64]:
+    """Rows of the shapes that are anywhere in the block."""
+    there = np.zeros(len(world.shapes_P16), dtype=np.bool_)
+    there[world.entries_E] = True
+    return np.nonzero(there)[0]
+
+
+def swept(world: World, axes_33: Floats, longest: float) -> tuple[Floats, Floats, Floats]:
+    """Where shapes are within `longest` seconds of the moment, along three unit vectors.
+
+    Returns:
+        Centres [P, 3] at the moment, half extents [P, 3], and how far [P] shapes may move.
+    """
+    linear = world.shapes_P16[:, :9].reshape(-1, 3, 3)
+    half_axes = linear / np.maximum((linear**2).sum(axis=2, keepdims=True), 1e-30)
+    kind = world.shapes_P16[:, 14].astype(np.int64)
+    extent = extents(np.swapaxes(half_axes @ axes_33.T, 1, 2), kind)
+    centre, moves = world.balls_P4[:, :3], world.moves_P6
+    arm = np.linalg.norm(centre[:, :2] - moves[:, 4:], axis=1)
+    speed = np.linalg.norm(moves[:, :3], axis=1) + np.abs(moves[:, 3]) * arm
+    # A shape that turns also turns about its own centre.
+    turned = np.abs(moves[:, 3]) * np.sqrt(world.balls_P4[:, 3])
+    shift = longest * np.where(world.moving_P, speed + turned, 0.0)
+    return centre @ axes_33.T, extent + shift[:, None], shift
 
 
 def cell_entries(
