@@ -105,19 +105,20 @@ def voxelise(
     if not fine:
         _refuse(points, grid)
     items = int(item.max(initial=0)) + 1
-    extent = np.maximum(highest - lowest, 0) + 1
-    limit = items * math.prod(extent.tolist())
+    extent = (np.maximum(highest - lowest, 0) + 1).tolist()
+    bits = np.array([(size - 1).bit_length() for size in extent])
+    limit = items << int(bits.sum())
     if limit > 2**62:
         raise DataError(
-            f"{items} samples of {extent.tolist()} voxels cannot be numbered",
+            f"{items} samples of {extent} voxels cannot be numbered",
             where="voxelise",
             remedy="choose larger voxels, or give limits",
         )
     keys_N = scratch("keys", (len(points),), np.int64)
-    _keys(cells_4N, lowest, extent, limit, keys_N)
+    _keys(cells_4N, lowest, bits, limit, keys_N)
     unique = unique_keys(keys_N, limit)
     coordinates_V4 = np.empty((len(unique), 4), dtype=np.int32)
-    _rows(cells_4N, unique.first_V, coordinates_V4)
+    _rows(keys_N, unique.first_V, lowest, bits, coordinates_V4)
     if grid.round_and_shift:
         _shift(coordinates_V4)
     return Voxels(coordinates_V4, unique.inverse_N, unique.first_V, unique.counts_V)
@@ -340,19 +341,23 @@ def _widened(lowest: Any, highest: Any, cell: Any, inside: Any) -> tuple[Any, An
 
 
 @compiled()
-def _keys(cells: Array, lowest: Array, extent: Array, limit: int, keys: Array) -> None:
+def _keys(cells: Array, lowest: Array, bits: Array, limit: int, keys: Array) -> None:
     """One number per voxel that sorts as (sample, cell); `limit` outside the limits."""
     count = cells.shape[1]
     for chunk in numba.prange((count + CHUNK - 1) // CHUNK):
         for i in range(chunk * CHUNK, min(count, (chunk + 1) * CHUNK)):
-            key = np.int64(cells[0, i])  # the product needs 64 bits
+            key = np.int64(cells[0, i])
             for axis in range(3):
-                key = key * extent[axis] + (cells[1 + axis, i] - lowest[axis])
+                key = (key << bits[axis]) + (cells[1 + axis, i] - lowest[axis])
             keys[i] = key if cells[0, i] >= 0 else limit
 
 
 @compiled()
-def _rows(cells: Array, chosen: Array, rows: Array) -> None:
+def _rows(keys: Array, chosen: Array, lowest: Array, bits: Array, rows: Array) -> None:
+    """Sample and cell of the chosen keys."""
     for i in numba.prange(chosen.shape[0]):
-        for column in range(4):
-            rows[i, column] = cells[column, chosen[i]]
+        key = keys[chosen[i]]
+        for axis in range(2, -1, -1):
+            rows[i, 1 + axis] = (key & ((1 << bits[axis]) - 1)) + lowest[axis]
+            key >>= bits[axis]
+        rows[i, 0] = key
