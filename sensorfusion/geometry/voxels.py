@@ -28,7 +28,7 @@ CHUNK = 1024  # points whose coordinates stay in the first-level cache
 LARGEST = np.int32(2**30)  # cells from the origin along one axis
 MOST_SAMPLES = 2**31 - 1  # their numbers are int32
 FAR, NOWHERE = np.float32(LARGEST), np.float32(0.0)
-OF_SAMPLE, OUTSIDE = np.int32(0), np.int32(-1)
+OUTSIDE = np.int32(-(2**31))  # in place of the first cell of a point that is left out
 FULL_TURN = np.float32(180.0)
 PI = np.float32(math.pi)
 
@@ -97,28 +97,29 @@ def voxelise(
             beyond int32, or points so far apart that their voxels cannot be numbered.
     """
     points, item = _checked(points_NC, item_N)
-    steps, limits = np.array(grid.steps, np.float32), np.array((grid.low, grid.high), np.float32)
-    cells_4N = scratch("cells", (4, len(points)), np.int32)
-    fine, lowest, highest = _cells(
-        points, item, steps, limits, grid.cylindrical, grid.round_and_shift, cells_4N
-    )
+    # Threads would take longer to wake than the work takes, but for the angles.
+    cells = _cells if grid.cylindrical else _cells.serial
+    axes_33 = np.array((grid.steps, grid.low, grid.high), np.float32)
+    cells_3N = scratch("cells", (3, len(points)), np.int32)
+    fine, bounds_23 = cells(points, axes_33, grid.cylindrical, grid.round_and_shift, cells_3N)
     if not fine:
         _refuse(points, grid)
-    items = int(item.max(initial=0)) + 1
-    extent = (np.maximum(highest - lowest, 0) + 1).tolist()
-    bits = np.array([(size - 1).bit_length() for size in extent])
-    limit = items << int(bits.sum())
+    items = int(item.max()) + 1 if len(item) else 1
+    extent = [max(high - low, 0) + 1 for low, high in bounds_23.T.tolist()]
+    bits_3 = [(size - 1).bit_length() for size in extent]
+    limit = items << sum(bits_3)
     if limit > 2**62:
         raise DataError(
             f"{items} samples of {extent} voxels cannot be numbered",
             where="voxelise",
             remedy="choose larger voxels, or give limits",
         )
+    layout_23 = np.array((bounds_23[0], bits_3))
     keys_N = scratch("keys", (len(points),), np.int64)
-    _keys(cells_4N, lowest, bits, limit, keys_N)
+    _keys(cells_3N, item, layout_23, limit, keys_N)
     unique = unique_keys(keys_N, limit)
     coordinates_V4 = np.empty((len(unique), 4), dtype=np.int32)
-    _rows(keys_N, unique.first_V, lowest, bits, coordinates_V4)
+    _rows(keys_N, unique.first_V, layout_23, coordinates_V4)
     if grid.round_and_shift:
         _shift(coordinates_V4)
     return Voxels(coordinates_V4, unique.inverse_N, unique.first_V, unique.counts_V)
@@ -242,22 +243,16 @@ def _shift(coordinates_V4: npt.NDArray[np.int32]) -> None:
 
 @compiled()
 def _cells(
-    points: Array,
-    item: Array,
-    steps: Array,
-    limits: Array,
-    cylindrical: bool,
-    nearest: bool,
-    cells: Array,
-) -> tuple[bool, Array, Array]:
-    """Sample (-1 outside) and cell of every point; whether all are fine, lowest, highest cell.
+    points: Array, axes: Array, cylindrical: bool, nearest: bool, cells: Array
+) -> tuple[bool, Array]:
+    """Cell of every point; whether all are fine, and the lowest and highest cells.
 
     Coordinates lie one after the other, so that loops over points can be vectorised.
     """
     count = points.shape[0]
     chunks = (count + CHUNK - 1) // CHUNK
-    lowest = np.full((chunks + 1, 3), LARGEST)
-    highest = np.full((chunks + 1, 3), -LARGEST)
+    bounds = np.empty((2, chunks + 1, 3), dtype=np.int64)
+    bounds[0, chunks], bounds[1, chunks] = LARGEST, -LARGEST
     fine = np.ones(chunks, dtype=np.bool_)
     for chunk in numba.prange(chunks):
         start = chunk * CHUNK
@@ -268,15 +263,13 @@ def _cells(
                 xyz[axis, i - start] = points[i, axis]
         if cylindrical:
             _to_cylindrical(xyz)
-        a, b, c, d = cells[0], cells[1], cells[2], cells[3]
-        own = a[start:stop], b[start:stop], c[start:stop], d[start:stop]
-        fine[chunk] = _cut(xyz, steps, limits, nearest, own, lowest[chunk], highest[chunk])
-        for i in range(start, min(stop, item.shape[0])):
-            cells[0, i] |= item[i]  # 0 until now, or -1
+        a, b, c = cells[0], cells[1], cells[2]
+        own = a[start:stop], b[start:stop], c[start:stop]
+        fine[chunk] = _cut(xyz, axes, nearest, own, bounds[0, chunk], bounds[1, chunk])
     for axis in range(3):
-        lowest[chunks, axis] = lowest[:, axis].min()
-        highest[chunks, axis] = highest[:, axis].max()
-    return bool(fine.all()), lowest[chunks].astype(np.int64), highest[chunks].astype(np.int64)
+        bounds[0, chunks, axis] = bounds[0, :, axis].min()
+        bounds[1, chunks, axis] = bounds[1, :, axis].max()
+    return bool(fine.all()), bounds[:, chunks]
 
 
 @inlined
@@ -291,8 +284,7 @@ def _to_cylindrical(xyz: Array) -> None:
 @inlined
 def _cut(
     xyz: Array,
-    steps: Array,
-    limits: Array,
+    axes: Array,
     nearest: bool,
     cells: tuple[Array, ...],
     lowest: Array,
@@ -300,10 +292,10 @@ def _cut(
 ) -> bool:
     """Cells of some points. Written without branches, for the vectoriser."""
     x, y, z = xyz[0], xyz[1], xyz[2]
-    low_x, low_y, low_z = limits[0]
-    high_x, high_y, high_z = limits[1]
-    step_x, step_y, step_z = steps
-    item, first, second, third = cells
+    step_x, step_y, step_z = axes[0]
+    low_x, low_y, low_z = axes[1]
+    high_x, high_y, high_z = axes[2]
+    first, second, third = cells
     low_u = low_v = low_w = LARGEST
     high_u = high_v = high_w = -LARGEST
     bad = 0
@@ -316,8 +308,7 @@ def _cut(
         near = near_u & near_v & near_w
         finite = (abs(x[i]) < np.inf) & (abs(y[i]) < np.inf) & (abs(z[i]) < np.inf)
         bad += not (near | (finite & (not inside)))
-        item[i] = OF_SAMPLE if inside else OUTSIDE
-        first[i], second[i], third[i] = u, v, w
+        first[i], second[i], third[i] = u if inside else OUTSIDE, v, w
         low_u, high_u = _widened(low_u, high_u, u, inside)
         low_v, high_v = _widened(low_v, high_v, v, inside)
         low_w, high_w = _widened(low_w, high_w, w, inside)
@@ -340,24 +331,31 @@ def _widened(lowest: Any, highest: Any, cell: Any, inside: Any) -> tuple[Any, An
     return min(lowest, low), max(highest, high)
 
 
-@compiled()
-def _keys(cells: Array, lowest: Array, bits: Array, limit: int, keys: Array) -> None:
-    """One number per voxel that sorts as (sample, cell); `limit` outside the limits."""
-    count = cells.shape[1]
-    for chunk in numba.prange((count + CHUNK - 1) // CHUNK):
-        for i in range(chunk * CHUNK, min(count, (chunk + 1) * CHUNK)):
-            key = np.int64(cells[0, i])
-            for axis in range(3):
-                key = (key << bits[axis]) + (cells[1 + axis, i] - lowest[axis])
-            keys[i] = key if cells[0, i] >= 0 else limit
+@inlined
+def _keys(cells: Array, item: Array, layout: Array, limit: int, keys: Array) -> None:
+    """One number per voxel that sorts as (sample, cell); `limit` outside the limits.
+
+    Args:
+        layout: the lowest cell along each axis, and how many bits of the number it gets.
+    """
+    x, y, z = layout[0]
+    x_bits, y_bits, z_bits = layout[1]
+    for i in range(keys.shape[0]):
+        key = item[i] if item.shape[0] > 0 else 0
+        key = (key << x_bits) + (cells[0, i] - x)
+        key = (key << y_bits) + (cells[1, i] - y)
+        key = (key << z_bits) + (cells[2, i] - z)
+        keys[i] = key if cells[0, i] != OUTSIDE else limit
 
 
-@compiled()
-def _rows(keys: Array, chosen: Array, lowest: Array, bits: Array, rows: Array) -> None:
+@inlined
+def _rows(keys: Array, chosen: Array, layout: Array, rows: Array) -> None:
     """Sample and cell of the chosen keys."""
-    for i in numba.prange(chosen.shape[0]):
+    x, y, z = layout[0]
+    x_bits, y_bits, z_bits = layout[1]
+    for i in range(chosen.shape[0]):
         key = keys[chosen[i]]
-        for axis in range(2, -1, -1):
-            rows[i, 1 + axis] = (key & ((1 << bits[axis]) - 1)) + lowest[axis]
-            key >>= bits[axis]
-        rows[i, 0] = key
+        rows[i, 0] = key >> (x_bits + y_bits + z_bits)
+        rows[i, 1] = ((key >> (y_bits + z_bits)) & ((1 << x_bits) - 1)) + x
+        rows[i, 2] = ((key >> z_bits) & ((1 << y_bits) - 1)) + y
+        rows[i, 3] = (key & ((1 << z_bits) - 1)) + z
