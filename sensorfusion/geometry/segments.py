@@ -38,7 +38,7 @@ def segment_sum(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
     """
     _check(features_ND, ids_N, size)
     if _on_cpu(features_ND):
-        return cast(Tensor, _Sum.apply(features_ND, ids_N, size, False))  # type: ignore[no-untyped-call]
+        return _pooled(features_ND, ids_N, size, mean=False)
     # One row more than asked for takes what is left out.
     sums = features_ND.new_zeros(size + 1, features_ND.shape[1])
     return sums.index_add(0, ids_N.where(ids_N >= 0, size), features_ND)[:size]
@@ -66,7 +66,7 @@ def segment_mean(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
     """Mean of the rows of each id: [size, D], zero without rows. Otherwise as `segment_sum`."""
     if _on_cpu(features_ND):
         _check(features_ND, ids_N, size)
-        return cast(Tensor, _Sum.apply(features_ND, ids_N, size, True))  # type: ignore[no-untyped-call]
+        return _pooled(features_ND, ids_N, size, mean=True)
     sums = segment_sum(features_ND, ids_N, size)
     return sums / segment_counts(ids_N, size).clamp(min=1).to(sums.dtype)[:, None]
 
@@ -101,22 +101,34 @@ def segment_max_reference(features_ND: Array, ids_N: Array, size: int) -> Array:
     return largest
 
 
+def _pooled(features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> Tensor:
+    if torch.is_grad_enabled() and features_ND.requires_grad:
+        return cast(Tensor, _Sum.apply(features_ND, ids_N, size, mean))  # type: ignore[no-untyped-call]
+    return _sums(features_ND, ids_N, size, mean)[0]
+
+
+def _sums(features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> tuple[Tensor, Tensor]:
+    """Sums or means by the kernel, and counts."""
+    features, ids = _features(features_ND), ids_N.contiguous().numpy()
+    sums = np.empty((size, features.shape[1]), dtype=features.dtype)
+    counts = np.empty(size, dtype=np.int64)
+    further = min(PARTS, max(1, len(ids) // (SHARED * size + 1))) - 1
+    more_sums = scratch("segment_sums", (further, *sums.shape), sums.dtype)
+    more_counts = scratch("segment_counts", (further, size), np.int64)
+    if _segment_sum(features, ids, mean, sums, counts, more_sums, more_counts):
+        _check_ids(ids_N, size)
+    return torch.from_numpy(sums).to(features_ND.dtype), torch.from_numpy(counts)
+
+
 class _Sum(torch.autograd.Function):
     """Sums or means by the kernel; the gradient gives every row that of its id, or its share."""
 
     @staticmethod
     def forward(ctx: Any, features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> Tensor:
-        features, ids = _features(features_ND), ids_N.contiguous().numpy()
-        sums = np.empty((size, features.shape[1]), dtype=features.dtype)
-        counts = np.empty(size, dtype=np.int64)
-        further = min(PARTS, max(1, len(ids) // (SHARED * size + 1))) - 1
-        more_sums = scratch("segment_sums", (further, *sums.shape), sums.dtype)
-        more_counts = scratch("segment_counts", (further, size), np.int64)
-        if _segment_sum(features, ids, mean, sums, counts, more_sums, more_counts):
-            _check_ids(ids_N, size)
+        pooled_SD, counts_S = _sums(features_ND, ids_N, size, mean)
         ctx.mean = mean
-        ctx.save_for_backward(ids_N, torch.from_numpy(counts))
-        return torch.from_numpy(sums).to(features_ND.dtype)
+        ctx.save_for_backward(ids_N, counts_S)
+        return pooled_SD
 
     @staticmethod
     def backward(ctx: Any, gradient_SD: Tensor) -> tuple[Tensor, None, None, None]:
