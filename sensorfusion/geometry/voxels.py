@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -24,6 +25,7 @@ from sensorfusion.geometry.unique import unique_keys
 
 Array = npt.NDArray[Any]
 Triple = tuple[float, float, float]
+Cell = tuple[int, int, int]
 CHUNK = 1024  # points whose coordinates stay in the first-level cache
 LARGEST = np.int32(2**30)  # cells from the origin along one axis
 MOST_SAMPLES = 2**31 - 1  # their numbers are int32
@@ -63,6 +65,11 @@ class VoxelGrid:
                 remedy="give three finite steps above zero, and three limits with low < high",
             )
 
+    @cached_property
+    def axes_33(self) -> npt.NDArray[np.float32]:
+        """Steps, low and high limits, as the kernels take them."""
+        return np.array((self.steps, self.low, self.high), np.float32)
+
 
 @dataclass(frozen=True, eq=False)
 class Voxels:
@@ -99,27 +106,27 @@ def voxelise(
     points, item = _checked(points_NC, item_N)
     # Threads would take longer to wake than the work takes, but for the angles.
     cells = _cells if grid.cylindrical else _cells.serial
-    axes_33 = np.array((grid.steps, grid.low, grid.high), np.float32)
     cells_3N = scratch("cells", (3, len(points)), np.int32)
-    fine, bounds_23 = cells(points, axes_33, grid.cylindrical, grid.round_and_shift, cells_3N)
+    fine, lowest, highest = cells(
+        points, grid.axes_33, grid.cylindrical, grid.round_and_shift, cells_3N
+    )
     if not fine:
         _refuse(points, grid)
     items = int(item.max()) + 1 if len(item) else 1
-    extent = [max(high - low, 0) + 1 for low, high in bounds_23.T.tolist()]
-    bits_3 = [(size - 1).bit_length() for size in extent]
-    limit = items << sum(bits_3)
+    extent = [max(high - low, 0) + 1 for low, high in zip(lowest, highest, strict=True)]
+    bits = tuple((size - 1).bit_length() for size in extent)
+    limit = items << sum(bits)
     if limit > 2**62:
         raise DataError(
             f"{items} samples of {extent} voxels cannot be numbered",
             where="voxelise",
             remedy="choose larger voxels, or give limits",
         )
-    layout_23 = np.array((bounds_23[0], bits_3))
     keys_N = scratch("keys", (len(points),), np.int64)
-    _keys(cells_3N, item, layout_23, limit, keys_N)
+    _keys(cells_3N, item, lowest, bits, limit, keys_N)
     unique = unique_keys(keys_N, limit)
     coordinates_V4 = np.empty((len(unique), 4), dtype=np.int32)
-    _rows(keys_N, unique.first_V, layout_23, coordinates_V4)
+    _rows(keys_N, unique.first_V, lowest, bits, coordinates_V4)
     if grid.round_and_shift:
         _shift(coordinates_V4)
     return Voxels(coordinates_V4, unique.inverse_N, unique.first_V, unique.counts_V)
@@ -244,15 +251,15 @@ def _shift(coordinates_V4: npt.NDArray[np.int32]) -> None:
 @compiled()
 def _cells(
     points: Array, axes: Array, cylindrical: bool, nearest: bool, cells: Array
-) -> tuple[bool, Array]:
+) -> tuple[bool, Cell, Cell]:
     """Cell of every point; whether all are fine, and the lowest and highest cells.
 
     Coordinates lie one after the other, so that loops over points can be vectorised.
     """
     count = points.shape[0]
     chunks = (count + CHUNK - 1) // CHUNK
-    bounds = np.empty((2, chunks + 1, 3), dtype=np.int64)
-    bounds[0, chunks], bounds[1, chunks] = LARGEST, -LARGEST
+    lowest = np.full((chunks + 1, 3), np.int64(LARGEST))
+    highest = np.full((chunks + 1, 3), np.int64(-LARGEST))
     fine = np.ones(chunks, dtype=np.bool_)
     for chunk in numba.prange(chunks):
         start = chunk * CHUNK
@@ -265,11 +272,10 @@ def _cells(
             _to_cylindrical(xyz)
         a, b, c = cells[0], cells[1], cells[2]
         own = a[start:stop], b[start:stop], c[start:stop]
-        fine[chunk] = _cut(xyz, axes, nearest, own, bounds[0, chunk], bounds[1, chunk])
-    for axis in range(3):
-        bounds[0, chunks, axis] = bounds[0, :, axis].min()
-        bounds[1, chunks, axis] = bounds[1, :, axis].max()
-    return bool(fine.all()), bounds[:, chunks]
+        fine[chunk] = _cut(xyz, axes, nearest, own, lowest[chunk], highest[chunk])
+    low = lowest[:, 0].min(), lowest[:, 1].min(), lowest[:, 2].min()
+    high = highest[:, 0].max(), highest[:, 1].max(), highest[:, 2].max()
+    return bool(fine.all()), low, high
 
 
 @inlined
@@ -332,14 +338,14 @@ def _widened(lowest: Any, highest: Any, cell: Any, inside: Any) -> tuple[Any, An
 
 
 @inlined
-def _keys(cells: Array, item: Array, layout: Array, limit: int, keys: Array) -> None:
+def _keys(cells: Array, item: Array, lowest: Cell, bits: Cell, limit: int, keys: Array) -> None:
     """One number per voxel that sorts as (sample, cell); `limit` outside the limits.
 
     Args:
-        layout: the lowest cell along each axis, and how many bits of the number it gets.
+        bits: how many bits of the number each axis gets.
     """
-    x, y, z = layout[0]
-    x_bits, y_bits, z_bits = layout[1]
+    x, y, z = lowest
+    x_bits, y_bits, z_bits = bits
     for i in range(keys.shape[0]):
         key = item[i] if item.shape[0] > 0 else 0
         key = (key << x_bits) + (cells[0, i] - x)
@@ -349,10 +355,10 @@ def _keys(cells: Array, item: Array, layout: Array, limit: int, keys: Array) -> 
 
 
 @inlined
-def _rows(keys: Array, chosen: Array, layout: Array, rows: Array) -> None:
+def _rows(keys: Array, chosen: Array, lowest: Cell, bits: Cell, rows: Array) -> None:
     """Sample and cell of the chosen keys."""
-    x, y, z = layout[0]
-    x_bits, y_bits, z_bits = layout[1]
+    x, y, z = lowest
+    x_bits, y_bits, z_bits = bits
     for i in range(chosen.shape[0]):
         key = keys[chosen[i]]
         rows[i, 0] = key >> (x_bits + y_bits + z_bits)
