@@ -49,7 +49,13 @@ def unique_keys(keys_N: Int64, limit: int) -> Unique:
     before_W = scratch("unique_before", (words,), np.uint32)
     inverse_N = np.empty(len(keys_N), dtype=np.int64)
     first_V, counts_V = _number(
-        keys_N.view(np.uint64), limit, levels, *words_2W, before_W, inverse_N.view(np.uint64)
+        keys_N.view(np.uint64),
+        limit,
+        levels,
+        words_2W[0],
+        words_2W[1],
+        before_W,
+        inverse_N.view(np.uint64),
     )
     if len(first_V) and keys_N[first_V[-1]] == limit:
         first_V, counts_V = first_V[:-1], counts_V[:-1]
@@ -89,7 +95,7 @@ def _number(
         The first row and the count of each different key.
     """
     below = DIGIT * (levels - 1)
-    used = np.int64(limit >> (below + DIGIT)) + 1
+    used: Any = np.int64(limit >> (below + DIGIT)) + 1
     _mark(keys, below, words[:used])
     used = _count_before(words[:used], before)
     shorter = keys
@@ -128,7 +134,7 @@ def _shorten(keys: Array, below: int, words: Array, before: Array, shorter: Arra
 
 
 @inlined
-def _count_before(words: Array, before: Array) -> int:
+def _count_before(words: Array, before: Array) -> Any:
     """How many bits are set in front of each word; returns their number in all."""
     total = np.uint32(0)
     for w in range(words.shape[0]):
@@ -138,7 +144,7 @@ def _count_before(words: Array, before: Array) -> int:
 
 
 @inlined
-def _ones(word: int) -> int:
+def _ones(word: Any) -> Any:
     """How many bits are set; compiles to the processor's own instruction where it has one."""
     word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
     pairs = np.uint64(0x3333333333333333)
