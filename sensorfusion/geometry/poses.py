@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,28 @@ def compose(*poses: npt.NDArray[Any]) -> Pose:
     """
     if not poses:
         return np.eye(4)
+    product = _product(poses)
+    # What is not finite stays so in a product: only then each factor has to be looked at.
+    if product is not None and product.size and np.isfinite(product).all():
+        return product
     checked = [finite(transform, "compose", (4, 4), stacked=True) for transform in poses]
     try:
         return reduce(np.matmul, checked)
     except ValueError as error:
         shapes = ", ".join(str(transform.shape) for transform in checked)
         raise DataError(f"stacks of transforms {shapes}", where="compose") from error
+
+
+def _product(poses: tuple[npt.NDArray[Any], ...]) -> Pose | None:
+    """The product of real stacks [..., 4, 4] that fit; none of others, or of a single one."""
+    stacks = [np.asarray(transform) for transform in poses]
+    fits = all(stack.shape[-2:] == (4, 4) and stack.dtype.kind in "fiu" for stack in stacks)
+    if len(stacks) == 1 or not fits:
+        return None
+    try:
+        return reduce(partial(np.matmul, dtype=np.float64), stacks)
+    except ValueError:
+        return None
 
 
 def invert(transform: npt.NDArray[Any]) -> Pose:

@@ -23,6 +23,7 @@ from sensorfusion.geometry.view import WHOLE_IMAGE, View
 
 Array = npt.NDArray[Any]
 Packed = tuple[Array, Array, Array, Array, Array, float, int]
+FEW = 2**20  # points times cameras; fewer are projected before a second thread would be awake
 CHUNK = 1024  # points whose coordinates and results for one camera stay in the first-level cache
 LENS_CODES = {Lens.PINHOLE: 0, Lens.BROWN_CONRADY: 1, Lens.FISHEYE: 2}
 
@@ -108,7 +109,8 @@ def project(
     depth_KN = np.empty(shape, dtype=kind)
     visible_KN = np.empty(shape, dtype=np.bool_)
     packed = _packed(rig, T_camera_points_K44, view, kind)
-    _project(points, *packed, uv_KN2.reshape(-1), depth_KN.reshape(-1), visible_KN.reshape(-1))
+    kernel = _project.serial if depth_KN.size < FEW else _project
+    kernel(points, *packed, uv_KN2.reshape(-1), depth_KN.reshape(-1), visible_KN.reshape(-1))
     return Projection(uv_KN2, depth_KN, visible_KN)
 
 
@@ -121,7 +123,9 @@ def project_pairs(
 ) -> Pairs:
     """Project points into cameras; only the visible pairs. Arguments as for `project`."""
     packed = _packed(rig, T_camera_points_K44, view, _dtype(dtype))
-    return Pairs(*_project_pairs(_points(points_NC), *packed))
+    points = _points(points_NC)
+    kernel = _project_pairs.serial if len(rig) * len(points) < FEW else _project_pairs
+    return Pairs(*kernel(points, *packed))
 
 
 def project_reference(

@@ -22,4 +22,4 @@ def scratch(name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDAr
     if buffer is None or buffer.nbytes < size:
         buffer = np.empty(size, dtype=np.uint8)
         setattr(_kept, name, buffer)
-    return np.asarray(buffer[:size].view(dtype).reshape(shape))
+    return np.ndarray(shape, dtype, buffer=buffer)

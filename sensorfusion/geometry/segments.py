@@ -38,7 +38,7 @@ def segment_sum(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
     """
     _check(features_ND, ids_N, size)
     if _on_cpu(features_ND):
-        return cast(Tensor, _Sum.apply(features_ND, ids_N, size, False))  # type: ignore[no-untyped-call]
+        return _pooled(features_ND, ids_N, size, mean=False)
     # One row more than asked for takes what is left out.
     sums = features_ND.new_zeros(size + 1, features_ND.shape[1])
     return sums.index_add(0, ids_N.where(ids_N >= 0, size), features_ND)[:size]
@@ -66,7 +66,7 @@ def segment_mean(features_ND: Tensor, ids_N: Tensor, size: int) -> Tensor:
     """Mean of the rows of each id: [size, D], zero without rows. Otherwise as `segment_sum`."""
     if _on_cpu(features_ND):
         _check(features_ND, ids_N, size)
-        return cast(Tensor, _Sum.apply(features_ND, ids_N, size, True))  # type: ignore[no-untyped-call]
+        return _pooled(features_ND, ids_N, size, mean=True)
     sums = segment_sum(features_ND, ids_N, size)
     return sums / segment_counts(ids_N, size).clamp(min=1).to(sums.dtype)[:, None]
 
@@ -101,22 +101,33 @@ def segment_max_reference(features_ND: Array, ids_N: Array, size: int) -> Array:
     return largest
 
 
+def _pooled(features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> Tensor:
+    if torch.is_grad_enabled() and features_ND.requires_grad:
+        return cast(Tensor, _Sum.apply(features_ND, ids_N, size, mean))  # type: ignore[no-untyped-call]
+    return _sums(features_ND, ids_N, size, mean)[0]
+
+
+def _sums(features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> tuple[Tensor, Array]:
+    """Sums or means by the kernel, and counts."""
+    features, ids = _features(features_ND), ids_N.contiguous().numpy()
+    parts = min(PARTS, max(1, len(ids) // (SHARED * size + 1)))
+    wrong, sums, counts = _segment_sum(features, ids, size, mean, parts)
+    if wrong:
+        _check_ids(ids_N, size)
+    pooled_SD = torch.from_numpy(sums)
+    same = pooled_SD.dtype == features_ND.dtype
+    return pooled_SD if same else pooled_SD.to(features_ND.dtype), counts
+
+
 class _Sum(torch.autograd.Function):
     """Sums or means by the kernel; the gradient gives every row that of its id, or its share."""
 
     @staticmethod
     def forward(ctx: Any, features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> Tensor:
-        features, ids = _features(features_ND), ids_N.contiguous().numpy()
-        sums = np.empty((size, features.shape[1]), dtype=features.dtype)
-        counts = np.empty(size, dtype=np.int64)
-        further = min(PARTS, max(1, len(ids) // (SHARED * size + 1))) - 1
-        more_sums = scratch("segment_sums", (further, *sums.shape), sums.dtype)
-        more_counts = scratch("segment_counts", (further, size), np.int64)
-        if _segment_sum(features, ids, mean, sums, counts, more_sums, more_counts):
-            _check_ids(ids_N, size)
+        pooled_SD, counts_S = _sums(features_ND, ids_N, size, mean)
         ctx.mean = mean
-        ctx.save_for_backward(ids_N, torch.from_numpy(counts))
-        return torch.from_numpy(sums).to(features_ND.dtype)
+        ctx.save_for_backward(ids_N, torch.from_numpy(counts_S))
+        return pooled_SD
 
     @staticmethod
     def backward(ctx: Any, gradient_SD: Tensor) -> tuple[Tensor, None, None, None]:
@@ -161,19 +172,24 @@ def _on_cpu(tensor: Tensor) -> bool:
 
 
 def _check(features_ND: Tensor, ids_N: Tensor, size: int) -> None:
-    found = f"features {tuple(features_ND.shape)} {features_ND.dtype}, ids {tuple(ids_N.shape)} "
+    """Messages are made only where they are needed: they would take as long as small sums."""
     if features_ND.ndim != 2 or ids_N.shape != features_ND.shape[:1] or size < 0:
         raise DataError(
-            f"{found}for {size} segments",
+            f"{_found(features_ND, ids_N)} for {size} segments",
             where="segments",
             remedy="give features [N, D], ids [N] and the number of segments",
         )
     if not features_ND.is_floating_point() or ids_N.dtype != torch.int64:
         raise DataError(
-            f"{found}{ids_N.dtype}",
+            f"{_found(features_ND, ids_N)} {ids_N.dtype}",
             where="segments",
             remedy="give floating-point features and int64 ids",
         )
+
+
+def _found(features_ND: Tensor, ids_N: Tensor) -> str:
+    shapes = tuple(features_ND.shape), tuple(ids_N.shape)
+    return f"features {shapes[0]} {features_ND.dtype}, ids {shapes[1]}"
 
 
 def _check_ids(ids_N: Tensor, size: int) -> None:
@@ -188,22 +204,21 @@ def _check_ids(ids_N: Tensor, size: int) -> None:
 
 def _features(features_ND: Tensor) -> Array:
     """Features in a dtype that the kernels know."""
-    wide = features_ND.dtype if features_ND.dtype == torch.float64 else torch.float32
-    return cast(Array, features_ND.detach().to(wide).contiguous().numpy())
+    if features_ND.dtype not in (torch.float32, torch.float64):
+        features_ND = features_ND.to(torch.float32)
+    return cast(Array, np.ascontiguousarray(features_ND.numpy(force=True)))
 
 
 @compiled()
 def _segment_sum(
-    features: Array,
-    ids: Array,
-    mean: bool,
-    sums: Array,
-    counts: Array,
-    more_sums: Array,
-    more_counts: Array,
-) -> bool:
-    """Sums or means, and counts; says whether an id is wrong. `more`: of parts after the first."""
-    parts = more_sums.shape[0] + 1
+    features: Array, ids: Array, size: int, mean: bool, parts: int
+) -> tuple[bool, Array, Array]:
+    """Whether an id is wrong, sums or means, and counts."""
+    width = features.shape[1]
+    sums, counts = np.empty((size, width), features.dtype), np.empty(size, np.int64)
+    # Of the parts after the first.
+    more_sums = np.empty((parts - 1, size, width), features.dtype)
+    more_counts = np.empty((parts - 1, size), np.int64)
     rows = (ids.shape[0] + parts - 1) // parts
     wrong = np.zeros(parts, dtype=np.bool_)
     for p in numba.prange(parts):
@@ -212,13 +227,13 @@ def _segment_sum(
         if p > 0:
             part_sums, part_counts = more_sums[p - 1], more_counts[p - 1]
         wrong[p] = _add_rows(features, ids, first, last, part_sums, part_counts)
-    for s in numba.prange(sums.shape[0]):
+    for s in numba.prange(size):
         for p in range(parts - 1):
             counts[s] += more_counts[p, s]
             _add(sums[s], more_sums[p, s])
         if mean:
             _divide(sums[s], counts[s])
-    return bool(wrong.any())
+    return bool(wrong.any()), sums, counts
 
 
 @inlined

@@ -5,17 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.compiled import compiled, inlined
+from sensorfusion.compiled import inlined
 from sensorfusion.geometry.scratch import scratch
 
 Array = npt.NDArray[Any]
 Int64 = npt.NDArray[np.int64]
-PARTS = 8  # of the rows, for threads
-DIGIT = 11  # bits by which one pass sorts: the counters of a part stay in the first-level cache
+DIGIT = 6  # bits of a key that one level of words distinguishes
+MOST_ROOTS = 2**16  # words of the first level: they and the counts before them stay in the cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,12 +41,26 @@ def unique_keys(keys_N: Int64, limit: int) -> Unique:
         keys_N: contiguous int64 in [0, limit]; rows whose key is `limit` are left out.
         limit: at most 2^62.
     """
-    shift, bits = len(keys_N).bit_length(), limit.bit_length()
-    if shift + bits > 63:  # key and row do not fit one number
-        return unique_keys_reference(keys_N, limit)
-    marked_2N = scratch("unique_keys", (2, len(keys_N)), np.uint64)
-    sorted_N = _sort(keys_N, marked_2N[0], marked_2N[1], shift, bits)
-    return Unique(*_number(sorted_N.view(np.int64), shift, limit))
+    levels = 1
+    while limit >> (DIGIT * levels) >= MOST_ROOTS:
+        levels += 1
+    words = max((limit >> (DIGIT * levels)) + 1, len(keys_N))
+    words_2W = scratch("unique_words", (2, words), np.uint64)
+    before_W = scratch("unique_before", (words,), np.uint32)
+    inverse_N = np.empty(len(keys_N), dtype=np.int64)
+    first_V, counts_V = _number(
+        keys_N.view(np.uint64),
+        limit,
+        levels,
+        words_2W[0],
+        words_2W[1],
+        before_W,
+        inverse_N.view(np.uint64),
+    )
+    if len(first_V) and keys_N[first_V[-1]] == limit:
+        first_V, counts_V = first_V[:-1], counts_V[:-1]
+        inverse_N[keys_N == limit] = -1
+    return Unique(first_V, counts_V, inverse_N)
 
 
 def unique_keys_reference(keys_N: Int64, limit: int) -> Unique:
@@ -60,94 +73,81 @@ def unique_keys_reference(keys_N: Int64, limit: int) -> Unique:
     return Unique(first[inside], counts[inside], inverse_N)
 
 
-@compiled()
-def _sort(keys: Array, marked: Array, moved: Array, shift: int, bits: int) -> Array:
-    """Keys, with their rows in the bits below `shift`, sorted digit by digit from the lowest."""
-    rows = keys.shape[0]
-    part = (rows + PARTS - 1) // PARTS
-    passes = max(1, (bits + DIGIT - 1) // DIGIT)
-    width = (bits + passes - 1) // passes
-    places = np.empty((PARTS, 1 << width), dtype=np.uint64)
-    for step in range(passes):
-        low = shift + step * width
-        for p in numba.prange(PARTS):
-            first, last = min(rows, p * part), min(rows, (p + 1) * part)
-            if step == 0:
-                _mark(keys[first:last], first, shift, marked[first:last])
-            _count(marked[first:last], low, places[p])
-        _count_to_places(places)
-        for p in numba.prange(PARTS):
-            _move(marked[min(rows, p * part) : (p + 1) * part], low, places[p], moved)
-        marked, moved = moved, marked
-    return marked
+@inlined
+def _number(
+    keys: Array,
+    limit: int,
+    levels: int,
+    words: Array,
+    next_words: Array,
+    before: Array,
+    numbers: Array,
+) -> tuple[Array, Array]:
+    """Number the different keys in ascending order, without comparing any.
+
+    A tree of words with 64 bits each, level by level: keys that agree above a digit share a word,
+    and the digit sets its bit there. The set bits of a level, counted in order, are the words of
+    the next, and those of the last are the different keys. So each level replaces what a key has
+    above the next digits by a smaller number. Memory grows with the rows, not with `limit`, and
+    points that are neighbours in space are neighbours in it.
+
+    Returns:
+        The first row and the count of each different key.
+    """
+    below = DIGIT * (levels - 1)
+    used: Any = np.int64(limit >> (below + DIGIT)) + 1
+    _mark(keys, below, words[:used])
+    used = _count_before(words[:used], before)
+    shorter = keys
+    while below > 0:
+        _shorten(shorter, below, words, before, numbers)
+        shorter = numbers
+        words, next_words = next_words, words
+        below -= DIGIT
+        _mark(shorter, below, words[:used])
+        used = _count_before(words[:used], before)
+    _shorten(shorter, below, words, before, numbers)
+    first, counts = np.empty(used, dtype=np.int64), np.zeros(used, dtype=np.int64)
+    for i in range(keys.shape[0] - 1, -1, -1):
+        first[numbers[i]] = i
+        counts[numbers[i]] += 1
+    return first, counts
 
 
 @inlined
-def _mark(keys: Array, first: int, shift: int, marked: Array) -> None:
+def _mark(keys: Array, below: int, words: Array) -> None:
+    """Set the bit of each key's digit, the one with so many bits below it."""
+    words[:] = 0
+    low, high = np.uint64(below), np.uint64(below + DIGIT)
     for i in range(keys.shape[0]):
-        marked[i] = (np.uint64(keys[i]) << np.uint64(shift)) | np.uint64(first + i)
+        words[keys[i] >> high] |= np.uint64(1) << ((keys[i] >> low) & np.uint64(63))
 
 
 @inlined
-def _count(marked: Array, low: int, counts: Array) -> None:
-    """How often each digit occurs."""
-    mask = np.uint64(counts.shape[0] - 1)
-    counts[:] = 0
-    for i in range(marked.shape[0]):
-        counts[(marked[i] >> np.uint64(low)) & mask] += np.uint64(1)
+def _shorten(keys: Array, below: int, words: Array, before: Array, shorter: Array) -> None:
+    """Replace a key's digit and what is above it by the number of set bits in front of its bit."""
+    one, low, high = np.uint64(1), np.uint64(below), np.uint64(below + DIGIT)
+    for i in range(keys.shape[0]):
+        word, bit = keys[i] >> high, one << ((keys[i] >> low) & np.uint64(63))
+        number = np.uint64(before[word]) + _ones(words[word] & (bit - one))
+        shorter[i] = (number << low) | (keys[i] & ((one << low) - one))
 
 
 @inlined
-def _count_to_places(counts: Array) -> None:
-    """Where the first row of each digit goes, by part, from how many there are."""
-    place = np.uint64(0)
-    for digit in range(counts.shape[1]):
-        for p in range(PARTS):
-            count = counts[p, digit]
-            counts[p, digit] = place
-            place += count
+def _count_before(words: Array, before: Array) -> Any:
+    """How many bits are set in front of each word; returns their number in all."""
+    total = np.uint32(0)
+    for w in range(words.shape[0]):
+        before[w] = total
+        total += np.uint32(_ones(words[w]))
+    return np.int64(total)
 
 
 @inlined
-def _move(marked: Array, low: int, places: Array, moved: Array) -> None:
-    mask = np.uint64(places.shape[0] - 1)
-    for i in range(marked.shape[0]):
-        digit = (marked[i] >> np.uint64(low)) & mask
-        moved[places[digit]] = marked[i]
-        places[digit] += np.uint64(1)
-
-
-@compiled()
-def _number(marked: Array, shift: int, limit: int) -> tuple[Array, Array, Array]:
-    """Number the runs of equal keys: first rows, counts, and the inverse."""
-    rows = marked.shape[0]
-    part = (rows + PARTS - 1) // PARTS
-    starts = np.zeros(PARTS + 1, dtype=np.int64)
-    for p in numba.prange(PARTS):
-        new = 0
-        for i in range(p * part, min(rows, (p + 1) * part)):
-            key = marked[i] >> shift
-            new += key < limit and (i == 0 or key != marked[i - 1] >> shift)
-        starts[p + 1] = new
-    for p in range(PARTS):
-        starts[p + 1] += starts[p]
-    total = starts[PARTS]
-    first = np.empty(total, dtype=np.int64)
-    counts = np.empty(total, dtype=np.int64)
-    inverse = np.empty(rows, dtype=np.int64)
-    for p in numba.prange(PARTS):
-        value = starts[p] - 1
-        for i in range(p * part, min(rows, (p + 1) * part)):
-            key, row = marked[i] >> shift, marked[i] & ((1 << shift) - 1)
-            if key >= limit:
-                inverse[row] = -1
-                continue
-            if i == 0 or key != marked[i - 1] >> shift:
-                value += 1
-                first[value] = row
-                counts[value] = i  # where its run begins, for now
-            inverse[row] = value
-    end = np.searchsorted(marked, limit << shift)
-    for value in range(total):
-        counts[value] = (counts[value + 1] if value + 1 < total else end) - counts[value]
-    return first, counts, inverse
+def _ones(word: Any) -> Any:
+    """How many bits are set; compiles to the processor's own instruction where it has one."""
+    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
+    pairs = np.uint64(0x3333333333333333)
+    word = (word & pairs) + ((word >> np.uint64(2)) & pairs)
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)

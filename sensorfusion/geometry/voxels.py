@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numba
@@ -24,11 +25,12 @@ from sensorfusion.geometry.unique import unique_keys
 
 Array = npt.NDArray[Any]
 Triple = tuple[float, float, float]
+Cell = tuple[int, int, int]
 CHUNK = 1024  # points whose coordinates stay in the first-level cache
 LARGEST = np.int32(2**30)  # cells from the origin along one axis
 MOST_SAMPLES = 2**31 - 1  # their numbers are int32
 FAR, NOWHERE = np.float32(LARGEST), np.float32(0.0)
-OF_SAMPLE, OUTSIDE = np.int32(0), np.int32(-1)
+OUTSIDE = np.int32(-(2**31))  # in place of the first cell of a point that is left out
 FULL_TURN = np.float32(180.0)
 PI = np.float32(math.pi)
 
@@ -62,6 +64,11 @@ class VoxelGrid:
                 where="the description of a voxel grid",
                 remedy="give three finite steps above zero, and three limits with low < high",
             )
+
+    @cached_property
+    def axes_33(self) -> npt.NDArray[np.float32]:
+        """Steps, low and high limits, as the kernels take them."""
+        return np.array((self.steps, self.low, self.high), np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,27 +104,29 @@ def voxelise(
             beyond int32, or points so far apart that their voxels cannot be numbered.
     """
     points, item = _checked(points_NC, item_N)
-    steps, limits = np.array(grid.steps, np.float32), np.array((grid.low, grid.high), np.float32)
-    cells_4N = scratch("cells", (4, len(points)), np.int32)
-    fine, lowest, highest = _cells(
-        points, item, steps, limits, grid.cylindrical, grid.round_and_shift, cells_4N
+    # Threads would take longer to wake than the work takes, but for the angles.
+    cells = _cells if grid.cylindrical else _cells.serial
+    cells_3N = scratch("cells", (3, len(points)), np.int32)
+    fine, lowest, highest = cells(
+        points, grid.axes_33, grid.cylindrical, grid.round_and_shift, cells_3N
     )
     if not fine:
         _refuse(points, grid)
-    items = int(item.max(initial=0)) + 1
-    extent = np.maximum(highest - lowest, 0) + 1
-    limit = items * math.prod(extent.tolist())
+    items = int(item.max()) + 1 if len(item) else 1
+    extent = [max(high - low, 0) + 1 for low, high in zip(lowest, highest, strict=True)]
+    bits = tuple((size - 1).bit_length() for size in extent)
+    limit = items << sum(bits)
     if limit > 2**62:
         raise DataError(
-            f"{items} samples of {extent.tolist()} voxels cannot be numbered",
+            f"{items} samples of {extent} voxels cannot be numbered",
             where="voxelise",
             remedy="choose larger voxels, or give limits",
         )
     keys_N = scratch("keys", (len(points),), np.int64)
-    _keys(cells_4N, lowest, extent, limit, keys_N)
+    _keys(cells_3N, item, lowest, bits, limit, keys_N)
     unique = unique_keys(keys_N, limit)
     coordinates_V4 = np.empty((len(unique), 4), dtype=np.int32)
-    _rows(cells_4N, unique.first_V, coordinates_V4)
+    _rows(keys_N, unique.first_V, lowest, bits, coordinates_V4)
     if grid.round_and_shift:
         _shift(coordinates_V4)
     return Voxels(coordinates_V4, unique.inverse_N, unique.first_V, unique.counts_V)
@@ -241,22 +250,16 @@ def _shift(coordinates_V4: npt.NDArray[np.int32]) -> None:
 
 @compiled()
 def _cells(
-    points: Array,
-    item: Array,
-    steps: Array,
-    limits: Array,
-    cylindrical: bool,
-    nearest: bool,
-    cells: Array,
-) -> tuple[bool, Array, Array]:
-    """Sample (-1 outside) and cell of every point; whether all are fine, lowest, highest cell.
+    points: Array, axes: Array, cylindrical: bool, nearest: bool, cells: Array
+) -> tuple[bool, Cell, Cell]:
+    """Cell of every point; whether all are fine, and the lowest and highest cells.
 
     Coordinates lie one after the other, so that loops over points can be vectorised.
     """
     count = points.shape[0]
     chunks = (count + CHUNK - 1) // CHUNK
-    lowest = np.full((chunks + 1, 3), LARGEST)
-    highest = np.full((chunks + 1, 3), -LARGEST)
+    lowest = np.full((chunks + 1, 3), np.int64(LARGEST))
+    highest = np.full((chunks + 1, 3), np.int64(-LARGEST))
     fine = np.ones(chunks, dtype=np.bool_)
     for chunk in numba.prange(chunks):
         start = chunk * CHUNK
@@ -267,15 +270,12 @@ def _cells(
                 xyz[axis, i - start] = points[i, axis]
         if cylindrical:
             _to_cylindrical(xyz)
-        a, b, c, d = cells[0], cells[1], cells[2], cells[3]
-        own = a[start:stop], b[start:stop], c[start:stop], d[start:stop]
-        fine[chunk] = _cut(xyz, steps, limits, nearest, own, lowest[chunk], highest[chunk])
-        for i in range(start, min(stop, item.shape[0])):
-            cells[0, i] |= item[i]  # 0 until now, or -1
-    for axis in range(3):
-        lowest[chunks, axis] = lowest[:, axis].min()
-        highest[chunks, axis] = highest[:, axis].max()
-    return bool(fine.all()), lowest[chunks].astype(np.int64), highest[chunks].astype(np.int64)
+        a, b, c = cells[0], cells[1], cells[2]
+        own = a[start:stop], b[start:stop], c[start:stop]
+        fine[chunk] = _cut(xyz, axes, nearest, own, lowest[chunk], highest[chunk])
+    low = lowest[:, 0].min(), lowest[:, 1].min(), lowest[:, 2].min()
+    high = highest[:, 0].max(), highest[:, 1].max(), highest[:, 2].max()
+    return bool(fine.all()), low, high
 
 
 @inlined
@@ -290,8 +290,7 @@ def _to_cylindrical(xyz: Array) -> None:
 @inlined
 def _cut(
     xyz: Array,
-    steps: Array,
-    limits: Array,
+    axes: Array,
     nearest: bool,
     cells: tuple[Array, ...],
     lowest: Array,
@@ -299,10 +298,10 @@ def _cut(
 ) -> bool:
     """Cells of some points. Written without branches, for the vectoriser."""
     x, y, z = xyz[0], xyz[1], xyz[2]
-    low_x, low_y, low_z = limits[0]
-    high_x, high_y, high_z = limits[1]
-    step_x, step_y, step_z = steps
-    item, first, second, third = cells
+    step_x, step_y, step_z = axes[0]
+    low_x, low_y, low_z = axes[1]
+    high_x, high_y, high_z = axes[2]
+    first, second, third = cells
     low_u = low_v = low_w = LARGEST
     high_u = high_v = high_w = -LARGEST
     bad = 0
@@ -315,8 +314,7 @@ def _cut(
         near = near_u & near_v & near_w
         finite = (abs(x[i]) < np.inf) & (abs(y[i]) < np.inf) & (abs(z[i]) < np.inf)
         bad += not (near | (finite & (not inside)))
-        item[i] = OF_SAMPLE if inside else OUTSIDE
-        first[i], second[i], third[i] = u, v, w
+        first[i], second[i], third[i] = u if inside else OUTSIDE, v, w
         low_u, high_u = _widened(low_u, high_u, u, inside)
         low_v, high_v = _widened(low_v, high_v, v, inside)
         low_w, high_w = _widened(low_w, high_w, w, inside)
@@ -339,20 +337,31 @@ def _widened(lowest: Any, highest: Any, cell: Any, inside: Any) -> tuple[Any, An
     return min(lowest, low), max(highest, high)
 
 
-@compiled()
-def _keys(cells: Array, lowest: Array, extent: Array, limit: int, keys: Array) -> None:
-    """One number per voxel that sorts as (sample, cell); `limit` outside the limits."""
-    count = cells.shape[1]
-    for chunk in numba.prange((count + CHUNK - 1) // CHUNK):
-        for i in range(chunk * CHUNK, min(count, (chunk + 1) * CHUNK)):
-            key = np.int64(cells[0, i])  # the product needs 64 bits
-            for axis in range(3):
-                key = key * extent[axis] + (cells[1 + axis, i] - lowest[axis])
-            keys[i] = key if cells[0, i] >= 0 else limit
+@inlined
+def _keys(cells: Array, item: Array, lowest: Cell, bits: Cell, limit: int, keys: Array) -> None:
+    """One number per voxel that sorts as (sample, cell); `limit` outside the limits.
+
+    Args:
+        bits: how many bits of the number each axis gets.
+    """
+    x, y, z = lowest
+    x_bits, y_bits, z_bits = bits
+    for i in range(keys.shape[0]):
+        key = item[i] if item.shape[0] > 0 else 0
+        key = (key << x_bits) + (cells[0, i] - x)
+        key = (key << y_bits) + (cells[1, i] - y)
+        key = (key << z_bits) + (cells[2, i] - z)
+        keys[i] = key if cells[0, i] != OUTSIDE else limit
 
 
-@compiled()
-def _rows(cells: Array, chosen: Array, rows: Array) -> None:
-    for i in numba.prange(chosen.shape[0]):
-        for column in range(4):
-            rows[i, column] = cells[column, chosen[i]]
+@inlined
+def _rows(keys: Array, chosen: Array, lowest: Cell, bits: Cell, rows: Array) -> None:
+    """Sample and cell of the chosen keys."""
+    x, y, z = lowest
+    x_bits, y_bits, z_bits = bits
+    for i in range(chosen.shape[0]):
+        key = keys[chosen[i]]
+        rows[i, 0] = key >> (x_bits + y_bits + z_bits)
+        rows[i, 1] = ((key >> (y_bits + z_bits)) & ((1 << x_bits) - 1)) + x
+        rows[i, 2] = ((key >> z_bits) & ((1 << y_bits) - 1)) + y
+        rows[i, 3] = (key & ((1 << z_bits) - 1)) + z

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensorfusion.errors import DataError
@@ -28,6 +28,7 @@ def poses(draw):
     return pose(rotation_about(axis, draw(st.floats(-3.1, 3.1))), draw(vectors))
 
 
+@settings(deadline=None)
 @given(poses(), poses())
 def test_an_inverse_undoes_and_products_read_in_order(first, second):
     np.testing.assert_allclose(compose(first, invert(first)), np.eye(4), atol=1e-12)
@@ -53,6 +54,7 @@ def test_a_quaternion_is_w_first_and_its_length_and_sign_do_not_matter():
     assert rotation_from_quaternion(np.tile(quarter, (2, 1))).shape == (2, 3, 3)
 
 
+@settings(deadline=None)
 @given(vectors.filter(lambda v: np.linalg.norm(v) > 0.1), st.floats(0, np.pi))
 def test_axis_and_angle_come_back(axis, angle):
     rotation = rotation_about(axis, angle)
@@ -63,6 +65,7 @@ def test_axis_and_angle_come_back(axis, angle):
     np.testing.assert_allclose(again, rotation, atol=1e-7)
 
 
+@settings(deadline=None)
 @given(poses(), poses(), st.floats(0, 1))
 def test_interpolation_starts_and_ends_and_turns_steadily(start, end, fraction):
     np.testing.assert_allclose(interpolate(start, end, 0.0), start, atol=1e-7)

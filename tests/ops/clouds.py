@@ -29,6 +29,9 @@ def ascending(coordinates: Tensor) -> Tensor:
     return torch.unique(coordinates, dim=0)
 
 
+CHANNELS = [(1, 1), (3, 5), (7, 16), (16, 33), (33, 3), (96, 2), (2, 96), (64, 64), (96, 96)]
+
+
 @dataclass(frozen=True)
 class Setting:
     """One convolution over one random cloud."""
@@ -84,7 +87,7 @@ def settings_of_convolutions() -> st.SearchStrategy[Setting]:
         stride=st.integers(1, 3),
         dilation=st.integers(1, 3),
         rule=st.sampled_from(["floor", "touched"]),
-        channels=st.sampled_from([(1, 1), (3, 5), (7, 16), (16, 33), (33, 3), (96, 2), (2, 96)]),
+        channels=st.sampled_from(CHANNELS),
         is_sorted=st.booleans(),
         is_bounded=st.booleans(),
         seed=st.integers(0, 2**16),
