@@ -206,7 +206,8 @@ def _features(features_ND: Tensor) -> Array:
     """Features in a dtype that the kernels know."""
     if features_ND.dtype not in (torch.float32, torch.float64):
         features_ND = features_ND.to(torch.float32)
-    return cast(Array, np.ascontiguousarray(features_ND.numpy(force=True)))
+    rows: Array = np.ascontiguousarray(features_ND.numpy(force=True))
+    return rows
 
 
 @compiled()

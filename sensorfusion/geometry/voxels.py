@@ -114,7 +114,8 @@ def voxelise(
         _refuse(points, grid)
     items = int(item.max()) + 1 if len(item) else 1
     extent = [max(high - low, 0) + 1 for low, high in zip(lowest, highest, strict=True)]
-    bits = tuple((size - 1).bit_length() for size in extent)
+    x_bits, y_bits, z_bits = ((size - 1).bit_length() for size in extent)
+    bits = (x_bits, y_bits, z_bits)
     limit = items << sum(bits)
     if limit > 2**62:
         raise DataError(
