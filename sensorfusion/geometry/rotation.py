@@ -29,16 +29,6 @@ def rotation_about(axis_3: npt.ArrayLike, radians: float) -> npt.NDArray[np.floa
     return np.asarray(rotation, dtype=np.float64)
 
 
-def cross3(
-    first_3: npt.NDArray[np.float64], second_3: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Cross product of two vectors [3]: that of np.cross, which is made for many, in a tenth of
-    its time.
-    """
-    (ax, ay, az), (bx, by, bz) = first_3, second_3
-    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
-
-
 def rotation_xyz(degrees_3: Sequence[float] | npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Rx Ry Rz of three angles in degrees (z turns first): float64 [3, 3].
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.compiled import borrowing
-from sensorfusion.geometry.rotation import cross3
+from sensorfusion.simulation.vectors import cross
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float64]
@@ -81,7 +81,7 @@ class Ground:
         ahead -= up * (ahead @ up)
         ahead /= np.linalg.norm(ahead)
         transform = np.zeros((4, 4))
-        transform[:3, 0], transform[:3, 1], transform[:3, 2] = ahead, cross3(up, ahead), up
+        transform[:3, 0], transform[:3, 1], transform[:3, 2] = ahead, cross(up, ahead), up
         transform[:, 3] = x, y, level + lift, 1.0
         return transform
 

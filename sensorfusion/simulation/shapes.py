@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sensorfusion.geometry.rotation import cross3, rotation_about
+from sensorfusion.geometry.rotation import rotation_about
+from sensorfusion.simulation.vectors import cross
 
 Floats = npt.NDArray[np.float64]
 Vector = Sequence[float] | npt.NDArray[Any]
@@ -173,7 +174,7 @@ class Sketch:
 
 def facing(direction_3: Floats) -> Floats:
     """A rotation that takes the z axis to a unit direction."""
-    axis = cross3(np.array([0.0, 0.0, 1.0]), direction_3)
+    axis = cross(np.array([0.0, 0.0, 1.0]), direction_3)
     sine, cosine = float(np.linalg.norm(axis)), float(direction_3[2])
     if sine < 1e-9:
         return np.eye(3) if cosine > 0 else np.diag([1.0, -1.0, -1.0])

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sensorfusion.compiled import merged
-from sensorfusion.geometry.rotation import cross3
 from sensorfusion.simulation.bins import bin_rectangles
 from sensorfusion.simulation.casting import meet_ground
 from sensorfusion.simulation.intersect import hit_shape, misses
+from sensorfusion.simulation.vectors import cross
 from sensorfusion.simulation.world import CLEARANCE, World, listed, swept
 
 Array = npt.NDArray[Any]
@@ -54,9 +54,9 @@ def find_sunlight(world: World, longest: float, shadows: bool = True) -> Sunligh
     Without `shadows` nothing stands in any bin.
     """
     sun = world.sun_3
-    first = cross3(np.array([0.0, 0.0, 1.0]), sun)
+    first = cross(np.array([0.0, 0.0, 1.0]), sun)
     first /= np.linalg.norm(first)
-    axes = np.stack([first, cross3(sun, first), sun])
+    axes = np.stack([first, cross(sun, first), sun])
     roof = float(world.ground_IJ.max())
     rows = listed(world) if shadows else np.zeros(0, np.int64)
     if not len(rows):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensorfusion.geometry.poses import pose
-from sensorfusion.geometry.rotation import cross3, rotation_about
+from sensorfusion.geometry.rotation import rotation_about
 from sensorfusion.simulation.bins import bin_rectangles, bin_rectangles_reference
 from sensorfusion.simulation.casting import cast
 from sensorfusion.simulation.exposure import THRESHOLDS, srgb, srgb_reference
@@ -19,6 +19,7 @@ from sensorfusion.simulation.rendering import FAR, OVERCAST, render
 from sensorfusion.simulation.rig import LOOKING_AHEAD, RIG
 from sensorfusion.simulation.scene import make_scene
 from sensorfusion.simulation.sunlight import SHADOW
+from sensorfusion.simulation.vectors import cross
 
 TIME = 6.0
 
@@ -128,5 +129,5 @@ def test_noise_in_a_plane_is_noise(x, y, k):
 def test_cross_products_are_those_of_numpy():
     first, second = np.random.default_rng(0).normal(size=(2, 50, 3))
     np.testing.assert_array_equal(
-        [cross3(a, b) for a, b in zip(first, second, strict=True)], np.cross(first, second)
+        [cross(a, b) for a, b in zip(first, second, strict=True)], np.cross(first, second)
     )
