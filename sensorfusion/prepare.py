@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sensorfusion.ending import exit_code
 from sensorfusion.exports import command as simulate
 from sensorfusion.superpixels import command as superpixels
+
+Command = Callable[[argparse.Namespace], int]
 
 # Each module has `add_arguments(parser)` and `run(options) -> exit code`.
 COMMANDS = {
@@ -27,7 +29,14 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code."""
+def main(arguments: Sequence[str] | None = None, *, of_config: Command | None = None) -> int:
+    """Run the command; returns its exit code.
+
+    Args:
+        of_config: runs `superpixels` on a training's config, which only the engine can read.
+    """
     options = parser().parse_args(arguments)
-    return exit_code(lambda: COMMANDS[options.subcommand][0].run(options))
+    run: Command = COMMANDS[options.subcommand][0].run
+    if of_config is not None and getattr(options, "images", "").endswith(".py"):
+        run = of_config
+    return exit_code(lambda: run(options))

@@ -86,9 +86,19 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
         iterator = iter(loader)
         while self.iter < self.max_iters:
             began = time.perf_counter()
-            minibatch = next(iterator)
+            minibatch = self._received(iterator)
             self.seconds_waiting = time.perf_counter() - began
             yield minibatch
+
+    def _received(self, iterator: Iterator[Minibatch]) -> Minibatch:
+        try:
+            return next(iterator)
+        except (ConnectionError, EOFError, FileNotFoundError) as error:
+            of_dataset = not self.workers or str(error).startswith("Caught")
+            if of_dataset:
+                raise
+            # What a worker sent is fetched from it, and it may be gone before torch knows.
+            raise RuntimeError(f"DataLoader worker is gone: {error!r}") from error
 
     @contextmanager
     def _workers_watched(self) -> Iterator[None]:

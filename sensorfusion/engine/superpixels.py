@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,14 @@ import numpy as np
 
 from sensorfusion.datasets.dataset import Dataset, Uncached, uncached
 from sensorfusion.engine.config import build
+from sensorfusion.engine.recipe import read_recipe
 from sensorfusion.errors import ConfigError, DataError
 from sensorfusion.files import alone_in
 from sensorfusion.jobs import call_all
 from sensorfusion.sensors.camera_prepared import Picture, PreparedSuperpixels
 from sensorfusion.sensors.transform import Transform, Transforms, apply_all, flat
+from sensorfusion.signals import StopRequest
+from sensorfusion.superpixels.command import Bar, finish
 from sensorfusion.superpixels.folder import SuperpixelFolder, open_or_create
 from sensorfusion.superpixels.masks import Masks
 from sensorfusion.superpixels.prepare import Outcome, Summary
@@ -144,3 +148,31 @@ def _examine(
     else:
         labels_HW = cast(Slic, step.method).segment(picture.pixels_HW3)
     return Outcome(picture.name, folder.save(picture.name, key, labels_HW), made=True)
+
+
+def run(options: argparse.Namespace) -> int:
+    """`tools/prepare.py superpixels CONFIG.py`: what a training looks up; returns the exit code.
+
+    Raises:
+        ConfigError: for settings beside the config, which has them all.
+    """
+    if any((options.out, options.method, options.settings, options.masks, options.root)):
+        raise ConfigError(
+            "settings beside a config, which has them all",
+            where=options.images,
+            remedy="give the config alone, and change its transform PreparedSuperpixels",
+        )
+    codes = []
+    with StopRequest() as stop:
+        for source in sources(read_recipe(options.images), options.images):
+            bar = Bar(len(source.dataset))
+            with bar:
+                summary = prepare_source(
+                    source,
+                    make=not options.check,
+                    workers=options.workers,
+                    report=bar.show,
+                    stopping=lambda: stop.requested,
+                )
+            codes.append(finish(summary, len(summary.entries) + len(summary.problems)))
+    return max(codes)

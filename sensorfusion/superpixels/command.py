@@ -47,15 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the command; returns its exit code."""
-    if options.images.endswith(".py"):
-        return _run_config(options)
+    """Run the command on images; returns its exit code.
+
+    Raises:
+        ConfigError: for wrong settings, or a training's config: `engine.superpixels` runs these.
+    """
     if not options.out:
         raise ConfigError("no folder to write to", remedy="give it behind the images")
     root, masks = (Path(p) if p else None for p in (options.root, options.masks))
     items = list_items(options.images, root=root, masks=masks, without=Path(options.out))
     method = _method(options, items)
-    bar = _Bar(len(items))
+    bar = Bar(len(items))
     with StopRequest() as stop, bar:
         settings: dict[str, Any] = {
             "workers": min(options.workers, len(items)),
@@ -67,37 +69,10 @@ def run(options: argparse.Namespace) -> int:
             summary = check(items, Path(options.out), chosen, **settings)
         else:
             summary = prepare(items, Path(options.out), method, **settings)
-    return _finish(summary, len(items))
+    return finish(summary, len(items))
 
 
-def _run_config(options: argparse.Namespace) -> int:
-    """What a config's training looks up, which it describes whole."""
-    from sensorfusion.engine.recipe import read_recipe
-    from sensorfusion.engine.superpixels import prepare_source, sources
-
-    if any((options.out, options.method, options.settings, options.masks, options.root)):
-        raise ConfigError(
-            "settings beside a config, which has them all",
-            where=options.images,
-            remedy="give the config alone, and change its transform PreparedSuperpixels",
-        )
-    codes = []
-    with StopRequest() as stop:
-        for source in sources(read_recipe(options.images), options.images):
-            bar = _Bar(len(source.dataset))
-            with bar:
-                summary = prepare_source(
-                    source,
-                    make=not options.check,
-                    workers=options.workers,
-                    report=bar.show,
-                    stopping=lambda: stop.requested,
-                )
-            codes.append(_finish(summary, len(summary.entries) + len(summary.problems)))
-    return max(codes)
-
-
-def _finish(summary: Summary, images: int) -> int:
+def finish(summary: Summary, images: int) -> int:
     """Say what became of all images; returns the exit code."""
     for name, problem in sorted(summary.problems.items()):
         print(f"{name}: {problem}", file=sys.stderr)
@@ -126,7 +101,7 @@ def _described(summary: Summary, images: int) -> str:
     return f"{text}, {missing} have none" if missing else text
 
 
-class _Bar(ProgressBar):
+class Bar(ProgressBar):
     """Progress of the job."""
 
     def __init__(self, total: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import shlex
@@ -15,15 +16,16 @@ import pytest
 import torch
 from PIL import Image
 
+from sensorfusion import prepare
 from sensorfusion.datasets.dataset import Cached
 from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.engine.runner import pretrain
+from sensorfusion.engine.superpixels import run
 from sensorfusion.errors import ConfigError, PreparationError
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.matching.moments import Moments
 from sensorfusion.model import Pretrainer, Weighted
 from sensorfusion.objectives.term import Term
-from sensorfusion.prepare import main
 from sensorfusion.sample import Features, Frame, Sample
 from sensorfusion.sensors.camera import SRGB, CameraImage
 from sensorfusion.sensors.camera_augment import FlipImage
@@ -34,6 +36,7 @@ from tests.engine import engine_processes as processes
 from tests.engine import engine_toy as toy
 from tests.superpixels.pictures import scene
 
+main = functools.partial(prepare.main, of_config=run)
 SLIC = {"segments": 12, "sigma": 1.0}
 COUNT = 6
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -12,6 +12,7 @@ import torch
 
 from sensorfusion import checkpoint
 from sensorfusion.checkpoint import read_folder
+from sensorfusion.engine import loop
 from sensorfusion.engine.checkpoints import existing
 from sensorfusion.engine.runner import pretrain
 from sensorfusion.errors import CheckpointError, ConfigError, DataError
@@ -116,6 +117,19 @@ class Uneven:
         if sample.id != "wave_3":
             return sample
         return sample.map_readings(lambda _, r: r.replace(values_TC=r.values_TC[1:]))
+
+
+@pytest.mark.parametrize(("workers", "kind"), [(1, DataError), (0, ConnectionResetError)])
+def test_a_worker_that_is_gone_before_its_batch_was_fetched(tmp_path, monkeypatch, workers, kind):
+    """Torch may not know yet that it died; an error of the data set stays what it is."""
+
+    def batches(*_):
+        raise ConnectionResetError("by peer")
+        yield
+
+    monkeypatch.setattr(loop, "step_loader", batches)
+    with pytest.raises(kind, match="a loader worker died" if workers else "by peer"):
+        pretrain(toy.config(loader__workers=workers), tmp_path)
 
 
 def test_a_killed_worker_is_an_error_that_names_the_samples(tmp_path):

@@ -31,12 +31,12 @@ INTERRUPTED = """
 import os, sys
 from sensorfusion.superpixels import command
 from sensorfusion.prepare import main
-show = command._Bar.show
+show = command.Bar.show
 def show_and_stop(bar, summary):
     show(bar, summary)
     if len(summary.entries) == 2:
         os.kill(os.getpid(), int(sys.argv[1]))
-command._Bar.show = show_and_stop
+command.Bar.show = show_and_stop
 sys.exit(main(sys.argv[2:]))
 """
 
