@@ -91,7 +91,7 @@ train = dict(epochs=5)
 evaluation = dict(
     sensor="lidar",
     train=dict(type=Cached, dataset=dict(**_labelled, scenes=_train_scenes), workers=2),
-    test=dict(type=Cached, dataset=dict(**_labelled, scenes=_test_scenes)),
+    test=dict(type=Cached, dataset=dict(**_labelled, scenes=_test_scenes), workers=2),
     augment=_turned,
     linear=dict(points=4096, iterations=100),
     # Chosen on scenes 200 to 205: each start with the settings that suit it.

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
@@ -113,6 +113,20 @@ def kernel_threads() -> int:
     if torch:
         torch.set_num_threads(before)
     return threads
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Inside, kernels run in their one-thread form.
+
+    For a few calls of kernels whose other form this computer may not have compiled yet.
+    """
+    before = kernel_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
 
 
 def _may_use_threads() -> bool:

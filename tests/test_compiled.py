@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pytest
 
-from sensorfusion.compiled import compiled, inlined
+from sensorfusion.compiled import compiled, inlined, one_thread
 from tests.children import value_in_child
 
 
@@ -43,6 +43,25 @@ def test_both_forms_and_the_python_function_agree() -> None:
         form(values_N, results[-1])
     assert all(np.array_equal(result, values_N**2) for result in results)
     assert square_all.__doc__ == "Square every value."
+
+
+def test_one_thread_uses_the_form_of_one_thread(monkeypatch) -> None:
+    """With two threads set, the other form serves outside, and again after an error inside."""
+    used: list[str] = []
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(2, numba.config.NUMBA_NUM_THREADS))
+    outside = "parallel" if numba.get_num_threads() > 1 else "serial"
+    for form in ("serial", "parallel"):
+        monkeypatch.setattr(square_all, form, lambda *_, form=form: used.append(form))
+    try:
+        squares()
+        with pytest.raises(ValueError), one_thread():
+            squares()
+            raise ValueError
+        squares()
+    finally:
+        numba.set_num_threads(before)
+    assert used == [outside, "serial", outside]
 
 
 def sum_of_squares() -> float:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from sensorfusion.compiled import one_thread
 from sensorfusion.datasets.dataset import Cached, Dataset, uncached
 from sensorfusion.errors import ConfigError
 from sensorfusion.evaluation.records import built
@@ -76,7 +77,8 @@ def scene_of(run: RunFolder, number: int = 0) -> Scene | None:
             where=f"the {split} data of {run.path}",
             remedy=f"give a number from 0 to {len(data) - 1}",
         )
-    sample = data[number % len(data)]
+    with one_thread():
+        sample = data[number % len(data)]
     frame = sample.frames[0]
     names = tuple(data.class_names.get(f"{lidar}.label", ()))
     return Scene(sample.id, split, frame, lidar, panorama(frame, lidar), names)
