@@ -79,7 +79,7 @@ function sceneSections(data) {
   }
   if (prediction) made.push(section("Prediction and truth from above",
     `A linear head on the frozen ${prediction.encoder}, ` +
-    (prediction.measured ? "the first linear probe of the table" : "for this page") +
+    (prediction.measured ? "the first linear probe of the table," : "for this page") +
     ` trained on ${prediction.points} points of each of ${prediction.scans} labelled training scans. ` +
     `Of this scan\u2019s points ${fixed(prediction.correct)} % are right, mIoU over its classes ${fixed(prediction.miou)} %.`,
     truthAndPrediction(data, scene)));
