@@ -37,6 +37,8 @@ WITHOUT = {
     "clusters.sharpen_reference": "an oracle",
     "regions.connected_reference": "an oracle",
     "command.add_arguments": "describes arguments; `command.run` is tried",
+    "command.Bar": "shows progress",
+    "command.finish": "prints a summary; `command.run` is tried",
     "folder.Entry": "a result",
     "listing.Item": "a result",
     "methods.Method": "a protocol",
