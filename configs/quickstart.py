@@ -87,7 +87,7 @@ data = dict(
 loader = dict(batch_size=2)
 optimizer = dict(type=AdamW, lr=2e-3, weight_decay=1e-2)
 schedule = dict(type=Cosine, warmup_steps=20)
-train = dict(epochs=5)
+train = dict(epochs=4)
 evaluation = dict(
     sensor="lidar",
     train=dict(type=Cached, dataset=dict(**_labelled, scenes=_train_scenes), workers=2),
