@@ -81,10 +81,11 @@ class Superpixels:
     ) -> dict[str, Edges]:
         """Of every camera, the points that lie in a segment of its images."""
         clouds, none = batch[self.points], features.item.new_zeros(0)
+        row_at = {camera: _readings(batch[camera]) for camera in self.cameras}
         found: dict[str, list[Edges]] = {camera: [(none, none)] for camera in self.cameras}
         for cloud, (item, frame) in enumerate(zip(clouds.item, clouds.frame, strict=True)):
-            images = {c: int(_readings(batch[c])[item, frame]) for c in self.cameras}
-            images = {camera: row for camera, row in images.items() if row >= 0}
+            rows = {camera: int(row_BF[item, frame]) for camera, row_BF in row_at.items()}
+            images = {camera: row for camera, row in rows.items() if row >= 0}
             here = (features.item == item) & (features.frame == frame) & features.valid
             tokens = here.nonzero()[:, 0]
             if not images or not len(tokens):
