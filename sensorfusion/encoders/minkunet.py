@@ -153,7 +153,7 @@ class MinkUNet(Encoder):
         inverse_N = torch.from_numpy(voxels.inverse_N).to(points_N3.device)
         tensor = self.network(self._voxels(batch, voxels, inverse_N))
         if self.level == "points":
-            tokens_ND, positions_N3 = tensor.features[inverse_N], points_N3
+            tokens_ND, positions_N3 = tensor.features.index_select(0, inverse_N), points_N3
         else:
             tokens_ND, reading_N = tensor.features, tensor.coordinates[:, 0].long()
             positions_N3 = segment_mean(points_N3, inverse_N, len(tensor))

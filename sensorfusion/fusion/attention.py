@@ -70,7 +70,8 @@ class AttentionFusion(Fusion):
         return moments.features(joint_MLD[:, 0])
 
     def _enter(self, stream: str, features: Features, kept: Tensor) -> Tensor:
-        tokens_ND: Tensor = self.enter[stream](features.tokens[kept]) + self.stream_code[stream]
+        tokens_ND: Tensor = self.enter[stream](features.tokens.index_select(0, kept))
+        tokens_ND = tokens_ND + self.stream_code[stream]
         if features.positions is not None and features.positions.shape[1] == 1:
             tokens_ND = tokens_ND + _time_code(features.positions[kept], self.width)
         return tokens_ND
@@ -82,7 +83,7 @@ class AttentionFusion(Fusion):
         slot = torch.arange(len(moment), device=moment.device) - (counts.cumsum(0) - counts)[moment]
         longest = int(counts.max())
         padded = tokens_ND.new_zeros(len(moments), longest, self.width)
-        padded = padded.index_put((moment, slot), tokens_ND[order])
+        padded = padded.index_put((moment, slot), tokens_ND.index_select(0, order))
         query = self.query.to(padded.dtype).expand(len(moments), 1, -1)
         slots = torch.arange(1 + longest, device=moment.device)
         return torch.cat([query, padded], dim=1), slots > counts[:, None]

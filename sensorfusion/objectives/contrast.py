@@ -323,7 +323,7 @@ class Contrast(Term):
 
 def _rows(values_ID: Tensor, ids: Tensor) -> Tensor:
     """The rows of different, increasing ids; without a copy when these are all rows."""
-    return values_ID if len(ids) == len(values_ID) else values_ID[ids]
+    return values_ID if len(ids) == len(values_ID) else values_ID.index_select(0, ids)
 
 
 def _my_ids(pooled: Pooled, stream: str) -> Tensor:

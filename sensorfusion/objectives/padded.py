@@ -52,11 +52,11 @@ def pad_tokens(
     place_E = torch.arange(len(ids_E), device=ids_E.device) - start_I[ids_sorted]
     given_IL = ids_E.new_zeros(correspondence.size, length, dtype=torch.bool)
     given_IL[ids_sorted, place_E] = True
-    values_ED = at_least_float32(stream.tokens[tokens_E])
+    values_ED = at_least_float32(stream.tokens.index_select(0, tokens_E))
     if unit_length:
         values_ED = normalize(values_ED, dim=-1)
     dense = values_ED.new_zeros(correspondence.size, length, values_ED.shape[1])
-    dense = dense.index_put((ids_sorted, place_E), values_ED[order_E])
+    dense = dense.index_put((ids_sorted, place_E), values_ED.index_select(0, order_E))
     valid_IL = given_IL.clone()
     valid_IL[ids_sorted, place_E] = stream.valid[tokens_E[order_E]]
     weight_IL = None

@@ -160,4 +160,4 @@ def _complete(pooled: Pooled, names: Sequence[str]) -> tuple[list[Tensor], Tenso
     complete = torch.stack([pooled.present[name] for name in names]).all(0)
     ids = complete.nonzero()[:, 0]
     mine = ((ids >= pooled.mine.start) & (ids < pooled.mine.stop)).nonzero()[:, 0]
-    return [pooled.columns[name][ids] for name in names], mine, pooled.trust[ids]
+    return [pooled.columns[name].index_select(0, ids) for name in names], mine, pooled.trust[ids]
