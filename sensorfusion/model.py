@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +13,8 @@ from sensorfusion.errors import ConfigError
 from sensorfusion.fusion.fusion import Fusion
 from sensorfusion.objectives.teacher import Teacher
 from sensorfusion.objectives.term import Term
-from sensorfusion.sample import Batch, Correspondence, Features
+from sensorfusion.sample import Batch, Correspondence, Features, SensorBatch
+from sensorfusion.together import split, stack
 
 Matching = Callable[[Mapping[str, Features], Batch], Correspondence]
 
@@ -47,6 +48,8 @@ class Pretrainer(nn.Module):
             frozen one may stand alone, without an encoder of its name: its sensors then give no
             other stream, and the model that results has the teacher's encoder for them (Zhai et
             al. 2022, "LiT: zero-shot transfer with locked-image text tuning").
+        together: encoders that are given the readings of all their sensors at once, which saves
+            calls, and lets batch norms see six cameras as one batch. Others run sensor by sensor.
 
     Raises:
         ConfigError: for a sensor of an unknown encoder, a teacher that no sensor uses, or one
@@ -62,6 +65,7 @@ class Pretrainer(nn.Module):
         heads: Mapping[str, nn.Module] | None = None,
         fusions: Mapping[str, Fusion] | None = None,
         teachers: Mapping[str, Teacher] | None = None,
+        together: Sequence[str] = (),
     ) -> None:
         super().__init__()
         fixed = {name for name, teacher in (teachers or {}).items() if teacher.momentum is None}
@@ -76,15 +80,20 @@ class Pretrainer(nn.Module):
         self.matchings = {name: entry.matching for name, entry in terms.items()}
         self.weights = {name: entry.weight for name, entry in terms.items()}
         self.sensors = dict(sensors)
+        self.together = tuple(together)
+        _require_encoders(set(encoders), {f"together {name!r}": name for name in together})
         for name, teacher in self._teachers_of_students():
             teacher.begin(self.encoders[name], self._head(name))
 
     def encode(self, batch: Batch) -> dict[str, Features]:
         """Features of every sensor and joint stream, before projection."""
         features: dict[str, Features] = {}
-        for sensor, name in self.sensors.items():
-            if name in self.encoders:
-                features[sensor] = self._run(self.encoders[name], batch, sensor)
+        for name, encoder in self.encoders.items():
+            given = {s: batch[s] for s, used in self.sensors.items() if used == name}
+            if name in self.together:
+                features |= split(self._run(encoder, stack(given)), given)
+            else:
+                features |= {s: self._run(encoder, readings) for s, readings in given.items()}
         for stream, fusion in self.fusions.items():
             features[stream] = fusion(features)
         return features
@@ -96,7 +105,7 @@ class Pretrainer(nn.Module):
     def taught(self, batch: Batch) -> dict[str, Features]:
         """Features `teacher.<sensor>` of every sensor whose encoder has a teacher."""
         return {
-            f"teacher.{sensor}": self._run(self.teachers[name], batch, sensor)
+            f"teacher.{sensor}": self._run(self.teachers[name], batch[sensor])
             for sensor, name in self.sensors.items()
             if name in self.teachers
         }
@@ -137,12 +146,12 @@ class Pretrainer(nn.Module):
     def _teachers_of_students(self) -> list[tuple[str, Teacher]]:
         return [(n, cast(Teacher, t)) for n, t in self.teachers.items() if n in self.encoders]
 
-    def _run(self, encoder: nn.Module, batch: Batch, sensor: str) -> Features:
-        readings = batch[sensor]
+    def _run(self, encoder: nn.Module, readings: SensorBatch) -> Features:
         if len(readings):
             features: Features = encoder(readings)
             return features
-        return Features.empty(len(batch), _width(encoder), like=next(self.parameters()))
+        size = len(readings.present)
+        return Features.empty(size, _width(encoder), like=next(self.parameters()))
 
     def _project(self, stream: str, features: Features) -> Features:
         head = self._head(self.sensors.get(stream, stream))
