@@ -15,6 +15,7 @@ from sensorfusion.compiled import compiled, inlined
 from sensorfusion.errors import DataError
 from sensorfusion.geometry.arrays import finite
 from sensorfusion.geometry.poses import Pose, interpolate, invert, require_rigid
+from sensorfusion.geometry.recycled import recycled
 from sensorfusion.geometry.rotation import rotation_vector
 
 Array = npt.NDArray[Any]
@@ -69,7 +70,7 @@ def aggregate(sweeps: Sequence[Sweep], min_range: float = 0.0) -> npt.NDArray[np
     _check_poses(sweeps)
     channels = sweeps[0].points_NC.shape[1]
     total = sum(len(sweep.points_NC) for sweep in sweeps)
-    merged = np.empty((total, channels + 1), dtype=np.float32)
+    merged = recycled((total, channels + 1), np.float32)
     used = 0
     for number, sweep in enumerate(sweeps):
         points_NC = np.ascontiguousarray(sweep.points_NC)

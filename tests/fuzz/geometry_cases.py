@@ -25,6 +25,7 @@ from tests.geometry.rigs import COEFFICIENTS, FORWARD
 
 WITHOUT = {
     "recycled.recycled": "memory for results, not for users",
+    "camera_kernels": "parts of kernels",
     "scratch.scratch": "memory for kernels, not for users",
     "cameras.Lens": "an enumeration",
     "clock.ClockKind": "an enumeration",
