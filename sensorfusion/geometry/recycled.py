@@ -22,9 +22,10 @@ WASTE = 1.25  # how much longer than an array its memory may be
 def recycled(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     """An uninitialised array, like `numpy.empty`, on memory that served before if there is any.
 
-    Its memory serves again only when the array and all that views it, tensors and memoryviews
-    too, are gone. A process keeps at most `MOST_BYTES` of unused memory; a forked one starts
-    with none.
+    Whether the system's allocator hands on memory or fetches fresh pages depends on all that the
+    program has freed before. This memory serves again only when the array and all that views it,
+    tensors and memoryviews too, are gone. A process keeps at most `MOST_BYTES` of unused memory; a
+    forked one starts with none.
     """
     kind = np.dtype(dtype)
     size = math.prod(shape) * kind.itemsize
