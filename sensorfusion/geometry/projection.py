@@ -19,7 +19,6 @@ from sensorfusion.errors import DataError
 from sensorfusion.geometry.camera_kernels import columns, project_chunk, through_lens
 from sensorfusion.geometry.cameras import Cameras, Lens, distort_reference
 from sensorfusion.geometry.poses import require_rigid
-from sensorfusion.geometry.recycled import recycled
 from sensorfusion.geometry.scratch import scratch
 from sensorfusion.geometry.view import WHOLE_IMAGE, View
 
@@ -107,8 +106,8 @@ def project(
     points = _points(points_NC)
     kind = _dtype(dtype)
     shape = (len(rig), len(points))
-    uv_KN2, depth_KN = recycled((*shape, 2), kind), recycled(shape, kind)
-    visible_KN = recycled(shape, np.bool_)
+    uv_KN2, depth_KN = np.empty((*shape, 2), kind), np.empty(shape, kind)
+    visible_KN = np.empty(shape, np.bool_)
     packed = _packed(rig, T_camera_points_K44, view, kind)
     kernel = _project.serial if depth_KN.size < FEW else _project
     kernel(points, *packed, uv_KN2.reshape(-1), depth_KN.reshape(-1), visible_KN.reshape(-1))
@@ -133,8 +132,8 @@ def project_pairs(
     few = len(rig) * len(points) < FEW
     kernel, gather = (_find_pairs.serial, _gather.serial) if few else (_find_pairs, _gather)
     pairs = kernel(points, *packed, found_KP, rows_KPC, uvd_KPC3)
-    point_E, camera_E = recycled((pairs,), np.int64), recycled((pairs,), np.int64)
-    uv_E2, depth_E = recycled((pairs, 2), kind), recycled((pairs,), kind)
+    point_E, camera_E = np.empty((pairs,), np.int64), np.empty((pairs,), np.int64)
+    uv_E2, depth_E = np.empty((pairs, 2), kind), np.empty((pairs,), kind)
     gather(found_KP, rows_KPC, uvd_KPC3, point_E, camera_E, uv_E2, depth_E)
     return Pairs(point_E, camera_E, uv_E2, depth_E)
 

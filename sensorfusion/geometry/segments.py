@@ -18,7 +18,6 @@ from torch.autograd.function import once_differentiable
 
 from sensorfusion.compiled import compiled, inlined
 from sensorfusion.errors import DataError
-from sensorfusion.geometry.recycled import recycled
 from sensorfusion.geometry.scratch import scratch
 
 Array = npt.NDArray[Any]
@@ -113,7 +112,7 @@ def _sums(features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> tuple[Te
     features, ids = _features(features_ND), ids_N.contiguous().numpy()
     parts = min(PARTS, max(1, len(ids) // (SHARED * size + 1)))
     shape = (size, features.shape[1])
-    sums, counts = recycled(shape, features.dtype), np.empty(size, np.int64)
+    sums, counts = np.empty(shape, features.dtype), np.empty(size, np.int64)
     more_sums = scratch("segment_sums", (parts - 1, *shape), features.dtype)
     if _segment_sum(features, ids, mean, sums, counts, more_sums):
         _check_ids(ids_N, size)

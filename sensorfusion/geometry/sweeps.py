@@ -15,7 +15,6 @@ from sensorfusion.compiled import compiled, inlined
 from sensorfusion.errors import DataError
 from sensorfusion.geometry.arrays import finite
 from sensorfusion.geometry.poses import Pose, interpolate, invert, require_rigid
-from sensorfusion.geometry.recycled import recycled
 from sensorfusion.geometry.rotation import rotation_vector
 
 Array = npt.NDArray[Any]
@@ -70,7 +69,7 @@ def aggregate(sweeps: Sequence[Sweep], min_range: float = 0.0) -> npt.NDArray[np
     _check_poses(sweeps)
     channels = sweeps[0].points_NC.shape[1]
     total = sum(len(sweep.points_NC) for sweep in sweeps)
-    merged = recycled((total, channels + 1), np.float32)
+    merged = np.empty((total, channels + 1), np.float32)
     used = 0
     for number, sweep in enumerate(sweeps):
         points_NC = np.ascontiguousarray(sweep.points_NC)

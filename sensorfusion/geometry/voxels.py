@@ -20,7 +20,6 @@ from torch import Tensor
 
 from sensorfusion.compiled import compiled, inlined
 from sensorfusion.errors import DataError
-from sensorfusion.geometry.recycled import recycled
 from sensorfusion.geometry.scratch import scratch
 from sensorfusion.geometry.unique import Groups, unique_keys
 
@@ -126,7 +125,7 @@ def voxelise(
     keys_N = scratch("keys", (len(points),), np.int64)
     _keys(cells_3N, item, lowest, bits, limit, keys_N)
     unique = unique_keys(keys_N, limit)
-    coordinates_V4 = recycled((len(unique), 4), np.int32)
+    coordinates_V4 = np.empty((len(unique), 4), np.int32)
     chosen_V = scratch("chosen", (len(unique),), np.uint32)
     _rows(cells_3N, item, unique.inverse_N, chosen_V, coordinates_V4)
     if grid.round_and_shift:

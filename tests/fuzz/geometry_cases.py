@@ -24,7 +24,6 @@ from tests.fuzz.raster_cases import RASTER_CASES
 from tests.geometry.rigs import COEFFICIENTS, FORWARD
 
 WITHOUT = {
-    "recycled.recycled": "memory for results, not for users",
     "camera_kernels": "parts of kernels",
     "scratch.scratch": "memory for kernels, not for users",
     "cameras.Lens": "an enumeration",
