@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from functools import partial, reduce
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from sensorfusion.geometry.rotation import (
 )
 
 Pose = npt.NDArray[np.float64]
+TOLERANCE = 1e-4  # of R^T R from the identity
 
 
 def pose(rotation_33: npt.ArrayLike, translation_3: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Pose:
@@ -49,8 +50,8 @@ def compose(*poses: npt.NDArray[Any]) -> Pose:
     if not poses:
         return np.eye(4)
     product = _product(poses)
-    # What is not finite stays so in a product: only then each factor has to be looked at.
-    if product is not None and product.size and np.isfinite(product).all():
+    # What is not finite stays so in a product and its squares: only then is each factor looked at.
+    if product is not None and product.size and math.isfinite(np.vdot(product, product)):
         return product
     checked = [finite(transform, "compose", (4, 4), stacked=True) for transform in poses]
     try:
@@ -62,14 +63,18 @@ def compose(*poses: npt.NDArray[Any]) -> Pose:
 
 def _product(poses: tuple[npt.NDArray[Any], ...]) -> Pose | None:
     """The product of real stacks [..., 4, 4] that fit; none of others, or of a single one."""
-    stacks = [np.asarray(transform) for transform in poses]
-    fits = all(stack.shape[-2:] == (4, 4) and stack.dtype.kind in "fiu" for stack in stacks)
-    if len(stacks) == 1 or not fits:
-        return None
-    try:
-        return reduce(partial(np.matmul, dtype=np.float64), stacks)
-    except ValueError:
-        return None
+    product: Any = None
+    for transform in poses:
+        stack = np.asarray(transform)
+        if stack.shape[-2:] != (4, 4) or stack.dtype.kind not in "fiu":
+            return None
+        if stack.dtype != np.float64:
+            stack = stack.astype(np.float64)
+        try:
+            product = stack if product is None else np.matmul(product, stack)
+        except ValueError:
+            return None
+    return None if len(poses) == 1 else product
 
 
 def invert(transform: npt.NDArray[Any]) -> Pose:
@@ -78,16 +83,15 @@ def invert(transform: npt.NDArray[Any]) -> Pose:
     Raises:
         DataError: for a transform that is not rigid.
     """
-    require_rigid(transform, "the transform to invert")
-    inverse = np.zeros(transform.shape)
-    inverse[..., :3, :3] = np.swapaxes(transform[..., :3, :3], -1, -2)
-    moved = inverse[..., :3, :3] @ transform[..., :3, 3:].astype(np.float64)
-    inverse[..., :3, 3:] = -moved
-    inverse[..., 3, 3] = 1.0
-    return inverse
+    stack_K44, inverse_K44 = _stack(transform), np.empty((transform.size // 16, 4, 4))
+    if stack_K44 is None or not _is_rigid(_turned_back(stack_K44, inverse_K44)):
+        raise _not_rigid(transform, "the transform to invert")
+    moved_K31 = np.matmul(inverse_K44[:, :3, :3], stack_K44[:, :3, 3:])
+    np.negative(moved_K31, out=inverse_K44[:, :3, 3:])
+    return inverse_K44.reshape(transform.shape)
 
 
-def require_rigid(transform: npt.NDArray[Any], name: str, tolerance: float = 1e-4) -> None:
+def require_rigid(transform: npt.NDArray[Any], name: str, tolerance: float = TOLERANCE) -> None:
     """Check that transforms [..., 4, 4] rotate and move, but neither scale, shear nor mirror.
 
     Args:
@@ -96,19 +100,36 @@ def require_rigid(transform: npt.NDArray[Any], name: str, tolerance: float = 1e-
     Raises:
         DataError: naming the transform and what is wrong with it.
     """
+    stack_K44 = _stack(transform)
+    if stack_K44 is None or not _is_rigid(_rigidity(stack_K44), tolerance):
+        raise _not_rigid(transform, name, tolerance)
+
+
+def _stack(transform: npt.NDArray[Any]) -> Pose | None:
+    """Real transforms as contiguous float64 [K, 4, 4]; none of other arrays."""
+    if transform.shape[-2:] != (4, 4) or transform.dtype.kind not in "fiu":
+        return None
+    return np.ascontiguousarray(transform, dtype=np.float64).reshape(-1, 4, 4)
+
+
+def _is_rigid(rigidity: tuple[float, float, bool], tolerance: float = TOLERANCE) -> bool:
+    error, determinant, complete = rigidity
+    return error <= tolerance and determinant >= 0 and complete
+
+
+def _not_rigid(transform: npt.NDArray[Any], name: str, tolerance: float = TOLERANCE) -> DataError:
+    """Says what is wrong. Made only where it is needed: it takes longer than looking."""
     problem = f"shape {transform.shape} of {transform.dtype}, expected real (..., 4, 4)"
-    if transform.shape[-2:] == (4, 4) and transform.dtype.kind in "fiu":
-        stack_K44 = np.ascontiguousarray(transform, dtype=np.float64).reshape(-1, 4, 4)
-        error, determinant, complete = _rigidity(stack_K44)
+    stack_K44 = _stack(transform)
+    if stack_K44 is not None:
+        error, determinant, _ = _rigidity(stack_K44)
         if error > tolerance:
             problem = f"not a rotation: R^T R differs from the identity by {error:.2g}"
         elif determinant < 0:
             problem = "a reflection: the rotation's determinant is -1"
-        elif not complete:
-            problem = f"a non-finite entry or a last row that is not 0, 0, 0, 1: {transform}"
         else:
-            return
-    raise DataError(
+            problem = f"a non-finite entry or a last row that is not 0, 0, 0, 1: {transform}"
+    return DataError(
         problem,
         where=name,
         remedy="give T = [[R, t], [0, 0, 0, 1]] in metres, with an orthonormal R",
@@ -149,6 +170,18 @@ def interpolate(start: Pose, end: Pose, fraction: float) -> Pose:
     if angle > 0:
         rotation = rotation @ rotation_about(turn, fraction * angle)
     return pose(rotation, (1.0 - fraction) * start[:3, 3] + fraction * end[:3, 3])
+
+
+@inlined
+def _turned_back(stack: Pose, inverse: Pose) -> tuple[float, float, bool]:
+    """Write inverses but for their translations; says what `_rigidity` does."""
+    for k in range(stack.shape[0]):
+        for i in range(3):
+            for j in range(3):
+                inverse[k, i, j] = stack[k, j, i]
+            inverse[k, 3, i] = 0.0
+        inverse[k, 3, 3] = 1.0
+    return _rigidity(stack)
 
 
 @inlined

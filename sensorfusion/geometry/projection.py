@@ -6,7 +6,6 @@ float64's by less than 0.001.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -17,14 +16,16 @@ import numpy.typing as npt
 
 from sensorfusion.compiled import compiled, inlined
 from sensorfusion.errors import DataError
+from sensorfusion.geometry.camera_kernels import columns, project_chunk, through_lens
 from sensorfusion.geometry.cameras import Cameras, Lens, distort_reference
 from sensorfusion.geometry.poses import require_rigid
+from sensorfusion.geometry.scratch import scratch
 from sensorfusion.geometry.view import WHOLE_IMAGE, View
 
 Array = npt.NDArray[Any]
-Packed = tuple[Array, Array, Array, Array, Array, float, int]
+Packed = tuple[Array, Array, Array, Array, Array, Any, int]
 FEW = 2**20  # points times cameras; fewer are projected before a second thread would be awake
-CHUNK = 1024  # points whose coordinates and results for one camera stay in the first-level cache
+CHUNK = 8192  # points; results are written in long rows, and coordinates stay in the cache
 LENS_CODES = {Lens.PINHOLE: 0, Lens.BROWN_CONRADY: 1, Lens.FISHEYE: 2}
 
 
@@ -105,9 +106,8 @@ def project(
     points = _points(points_NC)
     kind = _dtype(dtype)
     shape = (len(rig), len(points))
-    uv_KN2 = np.empty((*shape, 2), dtype=kind)
-    depth_KN = np.empty(shape, dtype=kind)
-    visible_KN = np.empty(shape, dtype=np.bool_)
+    uv_KN2, depth_KN = np.empty((*shape, 2), kind), np.empty(shape, kind)
+    visible_KN = np.empty(shape, np.bool_)
     packed = _packed(rig, T_camera_points_K44, view, kind)
     kernel = _project.serial if depth_KN.size < FEW else _project
     kernel(points, *packed, uv_KN2.reshape(-1), depth_KN.reshape(-1), visible_KN.reshape(-1))
@@ -122,10 +122,20 @@ def project_pairs(
     dtype: npt.DTypeLike = np.float32,
 ) -> Pairs:
     """Project points into cameras; only the visible pairs. Arguments as for `project`."""
-    packed = _packed(rig, T_camera_points_K44, view, _dtype(dtype))
+    kind = _dtype(dtype)
+    packed = _packed(rig, T_camera_points_K44, view, kind)
     points = _points(points_NC)
-    kernel = _project_pairs.serial if len(rig) * len(points) < FEW else _project_pairs
-    return Pairs(*kernel(points, *packed))
+    parts = (len(rig), -(-len(points) // CHUNK))
+    found_KP = scratch("pairs_found", parts, np.int64)
+    rows_KPC = scratch("pairs_rows", (*parts, CHUNK), np.int32)
+    uvd_KPC3 = scratch("pairs_uvd", (*parts, CHUNK, 3), kind)
+    few = len(rig) * len(points) < FEW
+    kernel, gather = (_find_pairs.serial, _gather.serial) if few else (_find_pairs, _gather)
+    pairs = kernel(points, *packed, found_KP, rows_KPC, uvd_KPC3)
+    point_E, camera_E = np.empty((pairs,), np.int64), np.empty((pairs,), np.int64)
+    uv_E2, depth_E = np.empty((pairs, 2), kind), np.empty((pairs,), kind)
+    gather(found_KP, rows_KPC, uvd_KPC3, point_E, camera_E, uv_E2, depth_E)
+    return Pairs(point_E, camera_E, uv_E2, depth_E)
 
 
 def project_reference(
@@ -192,8 +202,7 @@ def _packed(rig: Cameras, transforms: Array, view: View, kind: np.dtype[Any]) ->
     rows_K34 = lenses.linear_K33 @ transforms_K44[:, :3]
     rows_K34[:, :, 3] += lenses.moves_K3
     axis = -1 if view.depth_axis is None else view.depth_axis
-    shifts_K, near = rig.offsets_K3[:, 2].astype(kind), kind.type(view.min_depth)
-    return rows_K34.astype(kind), shifts_K, *lenses.for_kernels, near, axis
+    return rows_K34.astype(kind), *lenses.for_kernels, kind.type(view.min_depth), axis
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,7 +211,7 @@ class _Lenses:
 
     linear_K33: Array
     moves_K3: Array
-    for_kernels: tuple[Array, Array, Array]
+    for_kernels: tuple[Array, Array, Array, Array]
 
 
 @lru_cache(maxsize=16)
@@ -222,7 +231,8 @@ def _packed_lenses(rig: Cameras, view: View, kind: np.dtype[Any]) -> _Lenses:
     linear_K33 = np.where(pinhole_K[:, None, None], rig.linear_K33, np.eye(3))
     moves_K3 = (linear_K33 @ rig.offsets_K3[:, :, None])[:, :, 0]
     moves_K3[:, 2] = 0.0  # the depth is that of the pose
-    return _Lenses(linear_K33, moves_K3, (bounds_K3, codes_K, lenses_K18))
+    shifts_K = rig.offsets_K3[:, 2].astype(kind)
+    return _Lenses(linear_K33, moves_K3, (shifts_K, bounds_K3, codes_K, lenses_K18))
 
 
 @compiled()
@@ -244,17 +254,17 @@ def _project(
     for chunk in numba.prange((count + CHUNK - 1) // CHUNK):
         start = chunk * CHUNK
         stop = min(count, start + CHUNK)
-        xyz = _columns(points, start, stop, rows)
+        xyz = columns(points, start, stop, rows)
         for k in range(rows.shape[0]):
             first, last = k * count + start, k * count + stop
             out = (uv[2 * first : 2 * last], depth[first:last], visible[first:last])
-            _project_chunk(xyz, rows[k], shifts[k], bounds[k], near, axis, out)
+            project_chunk(xyz, rows[k], shifts[k], bounds[k], near, axis, out)
             if codes[k] != 0:
-                _through_lens(codes[k], lenses[k], out)
+                through_lens(codes[k], lenses[k], out)
 
 
 @compiled()
-def _project_pairs(
+def _find_pairs(
     points: Array,
     rows: Array,
     shifts: Array,
@@ -263,59 +273,65 @@ def _project_pairs(
     lenses: Array,
     near: float,
     axis: int,
-) -> tuple[Array, Array, Array, Array]:
-    cameras, chunks = rows.shape[0], (points.shape[0] + CHUNK - 1) // CHUNK
-    # Every chunk packs its pairs at its own place; they are moved together when all are counted.
-    packed_point = np.empty((cameras, chunks, CHUNK), dtype=np.int32)
-    packed_uvd = np.empty((cameras, chunks, CHUNK, 3), dtype=rows.dtype)
-    starts = np.zeros(cameras * chunks + 1, dtype=np.int64)
-    for chunk in numba.prange(chunks):
+    ends: Array,
+    packed_rows: Array,
+    packed_uvd: Array,
+) -> int:
+    """Every camera's part of a chunk packs its pairs at its own place; says how many in all.
+
+    Args:
+        ends: the pairs up to and with each part.
+    """
+    for chunk in numba.prange(ends.shape[1]):
         start = chunk * CHUNK
         size = min(points.shape[0] - start, CHUNK)
-        xyz = _columns(points, start, start + size, rows)
+        xyz = columns(points, start, start + size, rows)
         uv = np.empty(2 * size, dtype=rows.dtype)
         depth = np.empty(size, dtype=rows.dtype)
         visible = np.empty(size, dtype=np.bool_)
         chosen = np.empty(size, dtype=np.int32)
-        for k in range(cameras):
-            _project_chunk(xyz, rows[k], shifts[k], bounds[k], near, axis, (uv, depth, visible))
+        for k in range(ends.shape[0]):
+            project_chunk(xyz, rows[k], shifts[k], bounds[k], near, axis, (uv, depth, visible))
             if codes[k] != 0:
-                _through_lens(codes[k], lenses[k], (uv, depth, visible))
+                through_lens(codes[k], lenses[k], (uv, depth, visible))
             found = _where(visible, chosen)
             for j in range(found):
                 i = chosen[j]
-                packed_point[k, chunk, j] = start + i
+                packed_rows[k, chunk, j] = start + i
                 packed_uvd[k, chunk, j, 0] = uv[2 * i]
                 packed_uvd[k, chunk, j, 1] = uv[2 * i + 1]
                 packed_uvd[k, chunk, j, 2] = depth[i]
-            starts[k * chunks + chunk + 1] = found
-    for part in range(cameras * chunks):
-        starts[part + 1] += starts[part]
-    total = starts[cameras * chunks]
-    point = np.empty(total, dtype=np.int64)
-    camera = np.empty(total, dtype=np.int64)
-    pixel = np.empty((total, 2), dtype=rows.dtype)
-    distance = np.empty(total, dtype=rows.dtype)
-    for part in numba.prange(cameras * chunks):
-        k = part // chunks
-        for found in range(starts[part + 1] - starts[part]):
-            e = starts[part] + found
-            point[e] = packed_point[k, part % chunks, found]
+            ends[k, chunk] = found
+    total = 0
+    for k in range(ends.shape[0]):
+        for chunk in range(ends.shape[1]):
+            total += ends[k, chunk]
+            ends[k, chunk] = total
+    return total
+
+
+@compiled()
+def _gather(
+    ends: Array,
+    packed_rows: Array,
+    packed_uvd: Array,
+    point: Array,
+    camera: Array,
+    uv: Array,
+    depth: Array,
+) -> None:
+    """Move the pairs of all parts together."""
+    chunks = ends.shape[1]
+    for part in numba.prange(ends.size):
+        k, chunk = part // chunks, part % chunks
+        first = ends[(part - 1) // chunks, (part - 1) % chunks] if part > 0 else 0
+        for j in range(ends[k, chunk] - first):
+            e = first + j
+            point[e] = packed_rows[k, chunk, j]
             camera[e] = k
-            pixel[e, 0] = packed_uvd[k, part % chunks, found, 0]
-            pixel[e, 1] = packed_uvd[k, part % chunks, found, 1]
-            distance[e] = packed_uvd[k, part % chunks, found, 2]
-    return point, camera, pixel, distance
-
-
-@inlined
-def _columns(points: Array, start: int, stop: int, like: Array) -> Array:
-    """x, y and z of some points as rows, so that the loops over them can be vectorised."""
-    xyz = np.empty((3, stop - start), dtype=like.dtype)
-    for i in range(stop - start):
-        for axis in range(3):
-            xyz[axis, i] = points[start + i, axis]
-    return xyz
+            uv[e, 0] = packed_uvd[k, chunk, j, 0]
+            uv[e, 1] = packed_uvd[k, chunk, j, 1]
+            depth[e] = packed_uvd[k, chunk, j, 2]
 
 
 @inlined
@@ -326,72 +342,3 @@ def _where(visible: Array, chosen: Array) -> int:
         chosen[found] = i
         found += visible[i]
     return found
-
-
-@inlined
-def _project_chunk(
-    xyz: Array,
-    rows: Array,
-    shift: float,
-    bounds: Array,
-    near: float,
-    axis: int,
-    out: tuple[Array, Array, Array],
-) -> None:
-    """One camera without its lens. Written without branches, for the vectoriser."""
-    uv, depth, visible = out
-    one, nothing = rows.dtype.type(1.0), rows.dtype.type(np.nan)
-    low, width, height = bounds[0], bounds[1], bounds[2]
-    a, b, c, d = rows[0, 0], rows[0, 1], rows[0, 2], rows[0, 3]
-    e, f, g, h = rows[1, 0], rows[1, 1], rows[1, 2], rows[1, 3]
-    p, q, r, s = rows[2, 0], rows[2, 1], rows[2, 2], rows[2, 3]
-    x, y, z = xyz[0], xyz[1], xyz[2]
-    for i in range(x.shape[0]):
-        far = p * x[i] + q * y[i] + r * z[i] + s
-        divisor = far + shift
-        inverse = one / divisor if divisor > 0 else nothing
-        u = (a * x[i] + b * y[i] + c * z[i] + d) * inverse
-        v = (e * x[i] + f * y[i] + g * z[i] + h) * inverse
-        uv[2 * i] = u
-        uv[2 * i + 1] = v
-        depth[i] = far
-        visible[i] = (far > near) & (u >= low) & (u < width) & (v >= low) & (v < height)
-    if axis >= 0:
-        for i in range(x.shape[0]):
-            inside = (uv[2 * i] >= low) & (uv[2 * i] < width)
-            inside &= (uv[2 * i + 1] >= low) & (uv[2 * i + 1] < height)
-            visible[i] = inside & (xyz[axis, i] > near)
-
-
-@inlined
-def _through_lens(code: int, lens: Array, out: tuple[Array, Array, Array]) -> None:
-    """Turn the ideal coordinates of one camera into pixels."""
-    uv, _, visible = out
-    one, two = lens.dtype.type(1.0), lens.dtype.type(2.0)
-    k1, k2, k3, k4, k5, k6, k7, k8 = lens[:8]
-    reach, a, b, c, d, e, f = lens[8:15]
-    low, width, height = lens[15:18]
-    for i in range(visible.shape[0]):
-        x, y = uv[2 * i], uv[2 * i + 1]
-        square = x * x + y * y
-        radius = math.sqrt(square)
-        if code == 2:
-            radius, ideal = math.atan(radius), radius
-            t = radius * radius
-            scale = one + t * (k1 + t * (k2 + t * (k3 + t * k4)))
-            if ideal > 0:
-                scale *= radius / ideal
-            x, y = x * scale, y * scale
-        else:  # the coefficients are k1, k2, p1, p2, k3, k4, k5, k6
-            radial = one + square * (k1 + square * (k2 + square * k5))
-            radial /= one + square * (k6 + square * (k7 + square * k8))
-            x, y = (
-                x * radial + two * k3 * x * y + k4 * (square + two * x * x),
-                y * radial + k3 * (square + two * y * y) + two * k4 * x * y,
-            )
-        u = a * x + b * y + c
-        v = d * x + e * y + f
-        uv[2 * i] = u
-        uv[2 * i + 1] = v
-        inside = (u >= low) & (u < width) & (v >= low) & (v < height)
-        visible[i] = visible[i] & (radius <= reach) & inside

@@ -111,8 +111,10 @@ def _sums(features_ND: Tensor, ids_N: Tensor, size: int, mean: bool) -> tuple[Te
     """Sums or means by the kernel, and counts."""
     features, ids = _features(features_ND), ids_N.contiguous().numpy()
     parts = min(PARTS, max(1, len(ids) // (SHARED * size + 1)))
-    wrong, sums, counts = _segment_sum(features, ids, size, mean, parts)
-    if wrong:
+    shape = (size, features.shape[1])
+    sums, counts = np.empty(shape, features.dtype), np.empty(size, np.int64)
+    more_sums = scratch("segment_sums", (parts - 1, *shape), features.dtype)
+    if _segment_sum(features, ids, mean, sums, counts, more_sums):
         _check_ids(ids_N, size)
     pooled_SD = torch.from_numpy(sums)
     same = pooled_SD.dtype == features_ND.dtype
@@ -212,13 +214,14 @@ def _features(features_ND: Tensor) -> Array:
 
 @compiled()
 def _segment_sum(
-    features: Array, ids: Array, size: int, mean: bool, parts: int
-) -> tuple[bool, Array, Array]:
-    """Whether an id is wrong, sums or means, and counts."""
-    width = features.shape[1]
-    sums, counts = np.empty((size, width), features.dtype), np.empty(size, np.int64)
-    # Of the parts after the first.
-    more_sums = np.empty((parts - 1, size, width), features.dtype)
+    features: Array, ids: Array, mean: bool, sums: Array, counts: Array, more_sums: Array
+) -> bool:
+    """Write sums or means, and counts; says whether an id is wrong.
+
+    Args:
+        more_sums: room for the sums of the parts after the first.
+    """
+    parts, size = more_sums.shape[0] + 1, sums.shape[0]
     more_counts = np.empty((parts - 1, size), np.int64)
     rows = (ids.shape[0] + parts - 1) // parts
     wrong = np.zeros(parts, dtype=np.bool_)
@@ -234,7 +237,7 @@ def _segment_sum(
             _add(sums[s], more_sums[p, s])
         if mean:
             _divide(sums[s], counts[s])
-    return bool(wrong.any()), sums, counts
+    return bool(wrong.any())
 
 
 @inlined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,21 +18,42 @@ DIGIT = 6  # bits of a key that one level of words distinguishes
 MOST_ROOTS = 2**16  # words of the first level: they and the counts before them stay in the cache
 
 
+class Groups:
+    """Rows in groups that are numbered without a gap; the rest is found when it is asked for."""
+
+    inverse_N: Int64
+    """The group of each row; -1 for rows that are in none."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    @cached_property
+    def first_V(self) -> Int64:  # noqa: N802
+        """The first row of each group: int64."""
+        first_V = np.empty((len(self),), np.int64)
+        _first_rows(self.inverse_N, first_V)
+        return first_V
+
+    @cached_property
+    def counts_V(self) -> Int64:  # noqa: N802
+        """How many rows each group has: int64."""
+        return np.bincount(self.inverse_N[self.inverse_N >= 0], minlength=len(self))
+
+
 @dataclass(frozen=True, eq=False)
-class Unique:
+class Unique(Groups):
     """The V different keys of N rows, in ascending order.
 
     Args:
-        first_V: int64, the first row that has each key. counts_V: int64, how many have it.
+        size: V.
         inverse_N: int64, which of the V keys each row has; -1 for rows that were left out.
     """
 
-    first_V: Int64
-    counts_V: Int64
+    size: int
     inverse_N: Int64
 
     def __len__(self) -> int:
-        return len(self.first_V)
+        return self.size
 
 
 def unique_keys(keys_N: Int64, limit: int) -> Unique:
@@ -47,53 +69,38 @@ def unique_keys(keys_N: Int64, limit: int) -> Unique:
     words = max((limit >> (DIGIT * levels)) + 1, len(keys_N))
     words_2W = scratch("unique_words", (2, words), np.uint64)
     before_W = scratch("unique_before", (words,), np.uint32)
-    inverse_N = np.empty(len(keys_N), dtype=np.int64)
-    first_V, counts_V = _number(
-        keys_N.view(np.uint64),
-        limit,
-        levels,
-        words_2W[0],
-        words_2W[1],
-        before_W,
-        inverse_N.view(np.uint64),
-    )
-    if len(first_V) and keys_N[first_V[-1]] == limit:
-        first_V, counts_V = first_V[:-1], counts_V[:-1]
-        inverse_N[keys_N == limit] = -1
-    return Unique(first_V, counts_V, inverse_N)
+    inverse_N = np.empty((len(keys_N),), np.int64)
+    size = _number(keys_N.view(np.uint64), limit, levels, words_2W, before_W, inverse_N)
+    return Unique(size, inverse_N)
 
 
 def unique_keys_reference(keys_N: Int64, limit: int) -> Unique:
     """What `unique_keys` does, by `numpy.unique`."""
-    keys, first, inverse, counts = np.unique(
-        keys_N, return_index=True, return_inverse=True, return_counts=True
-    )
-    inside = keys < limit
+    keys, inverse = np.unique(keys_N, return_inverse=True)
     inverse_N = np.where(keys_N < limit, inverse.reshape(-1), -1)
-    return Unique(first[inside], counts[inside], inverse_N)
+    return Unique(int((keys < limit).sum()), inverse_N)
+
+
+@inlined
+def _first_rows(inverse: Array, first: Array) -> None:
+    for i in range(inverse.shape[0] - 1, -1, -1):
+        if inverse[i] >= 0:
+            first[inverse[i]] = i
 
 
 @inlined
 def _number(
-    keys: Array,
-    limit: int,
-    levels: int,
-    words: Array,
-    next_words: Array,
-    before: Array,
-    numbers: Array,
-) -> tuple[Array, Array]:
-    """Number the different keys in ascending order, without comparing any.
+    keys: Array, limit: int, levels: int, both_words: Array, before: Array, inverse: Array
+) -> int:
+    """Number the different keys in ascending order, without comparing any; says how many.
 
     A tree of words with 64 bits each, level by level: keys that agree above a digit share a word,
     and the digit sets its bit there. The set bits of a level, counted in order, are the words of
     the next, and those of the last are the different keys. So each level replaces what a key has
     above the next digits by a smaller number. Memory grows with the rows, not with `limit`, and
     points that are neighbours in space are neighbours in it.
-
-    Returns:
-        The first row and the count of each different key.
     """
+    words, next_words, numbers = both_words[0], both_words[1], inverse.view(np.uint64)
     below = DIGIT * (levels - 1)
     used: Any = np.int64(limit >> (below + DIGIT)) + 1
     _mark(keys, below, words[:used])
@@ -107,11 +114,19 @@ def _number(
         _mark(shorter, below, words[:used])
         used = _count_before(words[:used], before)
     _shorten(shorter, below, words, before, numbers)
-    first, counts = np.empty(used, dtype=np.int64), np.zeros(used, dtype=np.int64)
-    for i in range(keys.shape[0] - 1, -1, -1):
-        first[numbers[i]] = i
-        counts[numbers[i]] += 1
-    return first, counts
+    return int(used) - _leave_out(keys, limit, inverse)
+
+
+@inlined
+def _leave_out(keys: Array, limit: int, inverse: Array) -> int:
+    """Write -1 where the key is `limit`; says 1 if there are such rows, else 0."""
+    found = 0
+    for i in range(keys.shape[0]):
+        found |= keys[i] == np.uint64(limit)
+    if found:
+        for i in range(keys.shape[0]):
+            inverse[i] = -1 if keys[i] == np.uint64(limit) else inverse[i]
+    return found
 
 
 @inlined

@@ -24,12 +24,14 @@ from tests.fuzz.raster_cases import RASTER_CASES
 from tests.geometry.rigs import COEFFICIENTS, FORWARD
 
 WITHOUT = {
+    "camera_kernels": "parts of kernels",
     "scratch.scratch": "memory for kernels, not for users",
     "cameras.Lens": "an enumeration",
     "clock.ClockKind": "an enumeration",
     "cameras.Cameras": "made by `cameras`, which checks",
     "projection.Projection": "a result",
     "voxels.Voxels": "a result",
+    "unique.Groups": "a result",
     "unique.Unique": "a result",
     "sweeps.Sweep": "checked by `aggregate`",
     "bev.bev_ids_reference": "an oracle",

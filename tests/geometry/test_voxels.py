@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -49,6 +50,18 @@ def test_kernel_and_reference_agree(grid, count, items, seed, odd):
     rows = [tuple(row) for row in found.coordinates_V4]
     assert rows == sorted(set(rows))
     assert found.counts_V.sum() == (found.inverse_N >= 0).sum()
+
+
+def test_what_is_found_when_it_is_asked_for_is_found_once_and_pickled():
+    voxels = voxelise(cloud_of(300), LIMITED)
+    pickled = pickle.dumps(voxels)
+    assert voxels.first_V is voxels.first_V
+    assert voxels.counts_V is voxels.counts_V
+    assert_same(pickle.loads(pickled), voxels)
+    assert_same(pickle.loads(pickle.dumps(voxels)), voxels)
+    rows = [np.flatnonzero(voxels.inverse_N == voxel) for voxel in range(len(voxels))]
+    assert voxels.first_V.tolist() == [row[0] for row in rows]
+    assert voxels.counts_V.tolist() == [len(row) for row in rows]
 
 
 def test_shifted_samples_start_at_zero_each():
