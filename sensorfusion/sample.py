@@ -389,7 +389,6 @@ class Correspondence:
     def pool_column(self, features: Mapping[str, Features], column: str) -> Tensor:
         """Mean of every id's tokens in one column: [I, D]; zero where an id is absent."""
         k = self.columns.index(column)
-        # Indexing would add gradients of repeated tokens in the order in which threads meet.
         tokens_ED = features[self.streams[k]].tokens.index_select(0, self.tokens[k])
         return segment_mean(tokens_ED, self.ids[k], self.size)
 
