@@ -85,6 +85,6 @@ evaluation.data.transforms = [
     dict(type=Resample, sensors=("camera",), steps=_rows, method="linear"),
 ]
 evaluation.augment = [*evaluation.augment, *_camera]
-train.epochs = 40
+train.epochs = 120
 # The camera alone is right less often than the others: the probe shall not lean on it alone.
 evaluation.settings.fusion.sensor_dropout = 0.25
