@@ -11,7 +11,7 @@ from sensorfusion.sample import Array
 from sensorfusion.sensors.raster import DECIBEL, NUMBERS, POWER, REFLECTANCE, Raster
 from sensorfusion.sensors.transform import Preparation
 
-FLOOR = 1e-10  # linear power, -100 dB: what less becomes
+FLOOR, FLOOR_DECIBELS = 1e-10, -100.0  # linear power: what less becomes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +145,9 @@ class LocalAxes(Preparation[Raster]):
 
 def decibels(values: Array) -> Array:
     """10 log10 of powers."""
-    return np.asarray(10.0 * np.log10(np.maximum(values, FLOOR)))
+    # On some processors the logarithm of the floor is rounded below it.
+    found = 10.0 * np.log10(np.maximum(values, FLOOR))
+    return np.asarray(np.maximum(found, FLOOR_DECIBELS))
 
 
 def power(values: Array) -> Array:
