@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,14 +19,15 @@ DIGIT = 6  # bits of a key that one level of words distinguishes
 MOST_ROOTS = 2**16  # words of the first level: they and the counts before them stay in the cache
 
 
-class Groups:
+class Groups(abc.ABC):
     """Rows in groups that are numbered without a gap; the rest is found when it is asked for."""
 
     inverse_N: Int64
     """The group of each row; -1 for rows that are in none."""
 
+    @abc.abstractmethod
     def __len__(self) -> int:
-        raise NotImplementedError
+        """How many groups there are."""
 
     @cached_property
     def first_V(self) -> Int64:  # noqa: N802
