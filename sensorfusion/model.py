@@ -81,7 +81,8 @@ class Pretrainer(nn.Module):
         self.weights = {name: entry.weight for name, entry in terms.items()}
         self.sensors = dict(sensors)
         self.together = tuple(together)
-        _require_encoders(set(encoders), {f"together {name!r}": name for name in together})
+        used = {name for name in sensors.values() if name in encoders}
+        _require_encoders(used, {f"together {name!r}": name for name in together})
         for name, teacher in self._teachers_of_students():
             teacher.begin(self.encoders[name], self._head(name))
 

@@ -19,7 +19,7 @@ def stack(batches: Mapping[str, SensorBatch]) -> SensorBatch:
     have are left out.
 
     Raises:
-        UnitError: for readings of different types, units or axes.
+        UnitError: for readings of different types, units, axes or kinds of clock.
         DataError: for arrays of different shapes, as images of two sizes.
     """
     given = {name: batch for name, batch in batches.items() if len(batch)}
@@ -115,7 +115,14 @@ def _cat(parts: Sequence[Tensor | None]) -> Tensor | None:
 
 def _require_alike(one: str, a: SensorBatch, other: str, b: SensorBatch) -> None:
     def aspects(batch: SensorBatch) -> dict[str, Any]:
-        return {"type": batch.kind, "unit": batch.unit, "axes": batch.axes, **batch.traits}
+        clock = batch.clocks[0].kind.value  # of one sensor they agree: see `collate`
+        return {
+            "type": batch.kind,
+            "unit": batch.unit,
+            "axes": batch.axes,
+            "clock": clock,
+            **batch.traits,
+        }
 
     first, second = aspects(a), aspects(b)
     for aspect, value in first.items():

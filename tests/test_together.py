@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
 from sensorfusion.collate import collate
 from sensorfusion.encoders.imu_residual import ImuResidual
 from sensorfusion.errors import ConfigError, DataError, UnitError
+from sensorfusion.geometry.clock import Clock, ClockKind
 from sensorfusion.model import Pretrainer
 from sensorfusion.sample import Batch, Features, Frame, Sample
 from sensorfusion.together import split, stack
@@ -109,6 +111,10 @@ def test_batch_norms_see_all_sensors_at_once() -> None:
 def test_what_cannot_be_one_batch_is_named() -> None:
     with pytest.raises(UnitError, match=r"'a' and 'b' differ in unit"):
         stack(given(three(ImuResidual, unit="g, deg/s")))
+    later = reading(ImuResidual, 0).replace(clock=Clock(ClockKind.RELATIVE, np.arange(50) / 50))
+    clocks = collate([Sample("0", (Frame({"a": reading(ImuResidual, 0), "b": later}),))])
+    with pytest.raises(UnitError, match=r"'a' and 'b' differ in clock"):
+        stack({name: clocks[name] for name in ("a", "b")})
     other = {"a": collate([Sample("0", (Frame({"a": reading(ImuResidual, 0)}),))])["a"]}
     short = other["a"].values["acceleration"][:, :10]
     cut = {"b": dataclasses.replace(other["a"], values={"acceleration": short})}
@@ -116,3 +122,5 @@ def test_what_cannot_be_one_batch_is_named() -> None:
         stack(other | cut)
     with pytest.raises(ConfigError, match="together 'camera'"):
         model(together=("camera",))
+    with pytest.raises(ConfigError, match="together 'skeleton'"):
+        model(sensors={"imu": "imu"}, together=("skeleton",))

@@ -72,7 +72,7 @@ def bev_ids(points_NC: Array, grid: BevGrid) -> npt.NDArray[np.int64]:
             remedy="give float32 or float64 [N, 2 or more]",
         )
     kind = points_NC.dtype if points_NC.dtype == np.float64 else np.dtype(np.float32)
-    ids_N = np.empty((len(points_NC),), np.int64)
+    ids_N = np.empty(len(points_NC), dtype=np.int64)
     _bev_ids(np.ascontiguousarray(points_NC, dtype=kind), *grid.low, grid.step, *grid.shape, ids_N)
     return ids_N
 

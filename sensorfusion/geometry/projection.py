@@ -132,8 +132,8 @@ def project_pairs(
     few = len(rig) * len(points) < FEW
     kernel, gather = (_find_pairs.serial, _gather.serial) if few else (_find_pairs, _gather)
     pairs = kernel(points, *packed, found_KP, rows_KPC, uvd_KPC3)
-    point_E, camera_E = np.empty((pairs,), np.int64), np.empty((pairs,), np.int64)
-    uv_E2, depth_E = np.empty((pairs, 2), kind), np.empty((pairs,), kind)
+    point_E, camera_E = np.empty(pairs, np.int64), np.empty(pairs, np.int64)
+    uv_E2, depth_E = np.empty((pairs, 2), kind), np.empty(pairs, kind)
     gather(found_KP, rows_KPC, uvd_KPC3, point_E, camera_E, uv_E2, depth_E)
     return Pairs(point_E, camera_E, uv_E2, depth_E)
 

@@ -69,7 +69,7 @@ def aggregate(sweeps: Sequence[Sweep], min_range: float = 0.0) -> npt.NDArray[np
     _check_poses(sweeps)
     channels = sweeps[0].points_NC.shape[1]
     total = sum(len(sweep.points_NC) for sweep in sweeps)
-    merged = np.empty((total, channels + 1), np.float32)
+    merged = np.empty((total, channels + 1), dtype=np.float32)
     used = 0
     for number, sweep in enumerate(sweeps):
         points_NC = np.ascontiguousarray(sweep.points_NC)

@@ -32,7 +32,7 @@ class Groups(abc.ABC):
     @cached_property
     def first_V(self) -> Int64:  # noqa: N802
         """The first row of each group: int64."""
-        first_V = np.empty((len(self),), np.int64)
+        first_V = np.empty(len(self), dtype=np.int64)
         _first_rows(self.inverse_N, first_V)
         return first_V
 
@@ -71,7 +71,7 @@ def unique_keys(keys_N: Int64, limit: int) -> Unique:
     words = max((limit >> (DIGIT * levels)) + 1, len(keys_N))
     words_2W = scratch("unique_words", (2, words), np.uint64)
     before_W = scratch("unique_before", (words,), np.uint32)
-    inverse_N = np.empty((len(keys_N),), np.int64)
+    inverse_N = np.empty(len(keys_N), dtype=np.int64)
     size = _number(keys_N.view(np.uint64), limit, levels, words_2W, before_W, inverse_N)
     return Unique(size, inverse_N)
 
