@@ -6,7 +6,7 @@ the pretraining.
 
 from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.simulated import SimulatedWorld
-from sensorfusion.encoders.camera_pyramid import CameraPyramid
+from sensorfusion.encoders.efficientnet_lite_weights import imagenet
 from sensorfusion.encoders.heads import LinearHead
 from sensorfusion.encoders.minkunet import MinkUNet
 from sensorfusion.engine.schedule import Cosine
@@ -45,13 +45,14 @@ model = dict(
             blocks=(1,) * 8,
             planes=(32, 32, 64, 64, 64, 64, 32, 32),
         ),
-        camera=dict(type=CameraPyramid, size=_size, channels=(16, 32, 64), width=64),
+        camera=dict(type=imagenet, size=_size, stride=16),
     ),
     sensors=dict(lidar="lidar", **dict.fromkeys(_cameras, "camera")),
     together=("camera",),
+    frozen=("camera",),
     heads=dict(
         lidar=dict(type=LinearHead, inputs=32, width=64),
-        camera=dict(type=LinearHead, inputs=64, width=64),
+        camera=dict(type=LinearHead, inputs=112, width=64),
     ),
     terms=dict(
         contrast=dict(
@@ -86,9 +87,9 @@ data = dict(
     transforms=_turned,
 )
 loader = dict(batch_size=2)
-optimizer = dict(type=AdamW, lr=2e-3, weight_decay=1e-2)
+optimizer = dict(type=AdamW, lr=4e-3, weight_decay=1e-2)
 schedule = dict(type=Cosine, warmup_steps=20)
-train = dict(epochs=5)
+train = dict(epochs=12)
 evaluation = dict(
     sensor="lidar",
     train=dict(type=Cached, dataset=dict(**_labelled, scenes=_train_scenes), workers=2),

@@ -50,6 +50,9 @@ class Pretrainer(nn.Module):
             al. 2022, "LiT: zero-shot transfer with locked-image text tuning").
         together: encoders that are given the readings of all their sensors at once, which saves
             calls, and lets batch norms see six cameras as one batch. Others run sensor by sensor.
+        frozen: encoders that stay as they are, in evaluation mode and without gradient; their
+            heads learn. So SLidR (Sautier et al. 2022, section 3.1) uses an image network that
+            was pretrained elsewhere.
 
     Raises:
         ConfigError: for a sensor of an unknown encoder, a teacher that no sensor uses, or one
@@ -66,6 +69,7 @@ class Pretrainer(nn.Module):
         fusions: Mapping[str, Fusion] | None = None,
         teachers: Mapping[str, Teacher] | None = None,
         together: Sequence[str] = (),
+        frozen: Sequence[str] = (),
     ) -> None:
         super().__init__()
         fixed = {name for name, teacher in (teachers or {}).items() if teacher.momentum is None}
@@ -83,8 +87,19 @@ class Pretrainer(nn.Module):
         self.together = tuple(together)
         used = {name for name in sensors.values() if name in encoders}
         _require_encoders(used, {f"together {name!r}": name for name in together})
+        self.frozen = tuple(frozen)
+        _require_encoders(used, {f"frozen {name!r}": name for name in frozen})
+        for name in frozen:
+            self.encoders[name].requires_grad_(False).eval()
         for name, teacher in self._teachers_of_students():
             teacher.begin(self.encoders[name], self._head(name))
+
+    def train(self, mode: bool = True) -> Pretrainer:
+        """Frozen encoders stay in evaluation mode."""
+        super().train(mode)
+        for name in self.frozen:
+            self.encoders[name].eval()
+        return self
 
     def encode(self, batch: Batch) -> dict[str, Features]:
         """Features of every sensor and joint stream, before projection."""

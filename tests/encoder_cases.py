@@ -46,6 +46,7 @@ SMALL: dict[str, dict] = {
         "scale": 1 / 255,
     },
     "CameraPyramid": {"size": (24, 20), "channels": (8, 12), "width": 6},
+    "EfficientNetLite": {"size": (24, 20), "stride": 4},
     "CameraProjections": {"channels": 8, "rows": 6, "size": (24, 20), "bins": 3},
     "MinkUNet": {
         "columns": ("intensity", "z"),
@@ -59,6 +60,7 @@ SMALL: dict[str, dict] = {
 PREPARED = {
     "CameraProjections": (SURFACE, (6, 24, 20, 2)),
     "CameraPyramid": (SRGB, (1, 24, 20, 3)),
+    "EfficientNetLite": (SRGB, (1, 24, 20, 3)),
 }
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.optim import AdamW
 
 from sensorfusion.collate import collate
 from sensorfusion.encoders.heads import Projection
 from sensorfusion.encoders.imu_residual import ImuResidual
 from sensorfusion.encoders.skeleton_graph import SkeletonGraph
+from sensorfusion.engine.optimizer import build_optimizer
 from sensorfusion.errors import ConfigError
 from sensorfusion.export import save_encoder
 from sensorfusion.fusion.attention import AttentionFusion
@@ -296,6 +298,29 @@ def test_a_frozen_teacher_needs_its_encoder(tmp_path) -> None:
     save_encoder(tmp_path / "imu", build_small(ImuResidual))
     with pytest.raises(ConfigError, match="without a projection head"):
         frozen(tmp_path / "imu", project=True)
+
+
+def test_a_frozen_encoder_stays_and_its_head_learns() -> None:
+    whole = model(frozen=("imu",)).train()
+    assert not any(part.training for part in whole.encoders["imu"].modules())
+    assert whole.encoders["skeleton"].training
+    assert whole.heads["imu"].training
+    before = {name: value.clone() for name, value in whole.encoders["imu"].state_dict().items()}
+    given = batch(EVERYTHING, EVERYTHING, EVERYTHING)
+    sum(whole(given).values()).backward()
+    optimizer = build_optimizer({"type": AdamW, "lr": 0.1}, whole)
+    optimizer.step()
+    after = whole.encoders["imu"].state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert all(p.grad is None for p in whole.encoders["imu"].parameters())
+    learning = [whole.heads["imu"], whole.encoders["skeleton"], whole.fusions["joint"]]
+    assert all(p.grad is not None for part in learning for p in part.parameters())
+    assert whole.finished()["imu"] == (whole.encoders["imu"], whole.heads["imu"])
+
+
+def test_frozen_encoders_that_no_sensor_uses() -> None:
+    with pytest.raises(ConfigError, match=r"frozen 'radar'"):
+        model(frozen=("radar",))
 
 
 def test_a_sensor_with_an_unknown_encoder() -> None:

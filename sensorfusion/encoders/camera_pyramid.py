@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, relu
 
 from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.encoders.norms import NormKind, norm2d
-from sensorfusion.encoders.readout import floating
-from sensorfusion.errors import ConfigError, DataError
+from sensorfusion.encoders.patches import patch_features, require_patches, single_images
 from sensorfusion.sample import Features, SensorBatch
 from sensorfusion.sensors.camera import SRGB, CameraImage
 
@@ -54,12 +52,7 @@ class CameraPyramid(Encoder):
         self.units = tuple(units)
         self.size, self.channels, self.blocks = tuple(size), tuple(channels), blocks
         self.width, self.norm = width, norm
-        if any(edge % PATCH for edge in size):
-            raise ConfigError(
-                f"images of {self.size} pixels cannot be cut into patches of {PATCH} x {PATCH}",
-                where=type(self).__name__,
-                remedy="resize or crop them to multiples of 4",
-            )
+        require_patches(self.size, PATCH, self)
         self.stem = nn.Conv2d(3, channels[0], PATCH, PATCH, bias=False)
         self.stem_norm = norm2d(norm, channels[0])
         self.levels = nn.ModuleList()
@@ -79,29 +72,11 @@ class CameraPyramid(Encoder):
             DataError: for images of another size, or clips.
         """
         batch.require(self.reading, *self.units)
-        pixels = batch.values["pixels"]
-        if tuple(pixels.shape[1:]) != (1, *self.size, 3):
-            raise DataError(
-                f"images of shape {tuple(pixels.shape[1:])}, expected {(1, *self.size, 3)}",
-                where=type(self).__name__,
-                remedy="resize them, or build the encoder for their size",
-            )
-        grid_PDhw = self._pyramid(self._normalised(pixels[:, 0]))
-        height, width = grid_PDhw.shape[2:]
-        return Features(
-            tokens=grid_PDhw.permute(0, 2, 3, 1).flatten(0, 2),
-            item=batch.item.repeat_interleave(height * width),
-            frame=batch.frame.repeat_interleave(height * width),
-            size=len(batch.present),
-            valid=torch.ones(
-                len(grid_PDhw) * height * width, dtype=torch.bool, device=grid_PDhw.device
-            ),
-            positions=_centres(height, width, grid_PDhw).repeat(len(grid_PDhw), 1),
-            grid=grid_PDhw,
-        )
+        images = self._normalised(single_images(batch, self.size, self))
+        return patch_features(self._pyramid(images), batch, PATCH)
 
-    def _normalised(self, pixels_PHW3: Tensor) -> Tensor:
-        unit = floating(pixels_PHW3, self).permute(0, 3, 1, 2) / 255
+    def _normalised(self, pixels_P3HW: Tensor) -> Tensor:
+        unit = pixels_P3HW / 255
         mean, deviation = (
             unit.new_tensor(values)[:, None, None] for values in (IMAGE_MEAN, IMAGE_DEVIATION)
         )
@@ -133,12 +108,3 @@ class _Block(nn.Module):
     def forward(self, image_PCHW: Tensor) -> Tensor:
         deep = relu(self.norm1(self.conv1(image_PCHW)))
         return relu(self.skip(image_PCHW) + self.norm2(self.conv2(deep)))
-
-
-def _centres(height: int, width: int, like: Tensor) -> Tensor:
-    """Centres (u, v) [height * width, 2] of patches, in pixels."""
-    rows, columns = (
-        (torch.arange(n, device=like.device) + 0.5) * PATCH - 0.5 for n in (height, width)
-    )
-    v, u = torch.meshgrid(rows, columns, indexing="ij")
-    return torch.stack([u, v], dim=2).reshape(-1, 2)

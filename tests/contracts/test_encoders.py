@@ -39,7 +39,7 @@ each_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=lambda d: str(d).remov
 
 
 def test_discovery() -> None:
-    assert len(ENCODERS) >= 10
+    assert len(ENCODERS) >= 11
     assert {*IMAGE_ENCODERS} <= {k for k in ENCODERS if k.reading is CameraImage}
     assert len(FUSIONS) >= 2
 

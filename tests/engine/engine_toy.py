@@ -123,7 +123,7 @@ class Spread(Term):
         return {"spread": features["left"].tokens.square().sum() / 64}
 
 
-def pretrainer(encoders, width=8, norm=True):
+def pretrainer(encoders, width=8, norm=True, frozen=()):
     matching = Moments(("left", "right"))
     terms = {
         "pair": Weighted(Contrast(), matching),
@@ -131,7 +131,7 @@ def pretrainer(encoders, width=8, norm=True):
     }
     sensors = {"left": "wave", "right": "wave"}
     heads = {"wave": WaveHead(width, dropout=0.1 if norm else 0.0)}
-    return Pretrainer(encoders, sensors, terms, heads=heads)
+    return Pretrainer(encoders, sensors, terms, heads=heads, frozen=frozen)
 
 
 class Whole(Term):

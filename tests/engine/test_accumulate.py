@@ -21,10 +21,10 @@ def make_batch(size=11):
     return collate([loaded.load(0, index) for index in range(size)], list(range(size)))
 
 
-def make_model(dropout, norm):
+def make_model(dropout, norm, frozen=()):
     torch.manual_seed(0)
     encoder = toy.WaveEncoder(dropout=dropout, norm=norm)
-    return toy.pretrainer({"wave": encoder}, norm=norm).double()
+    return toy.pretrainer({"wave": encoder}, norm=norm, frozen=frozen).double()
 
 
 def gradients(model):
@@ -52,6 +52,17 @@ def test_gradient_is_that_of_the_whole_batch(parts):
     for name in losses:
         torch.testing.assert_close(found_losses[name], losses[name], rtol=0, atol=1e-12)
     assert set(found) == set(expected) == {name for name, _ in model.named_parameters()}
+    for name in expected:
+        torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_the_head_of_a_frozen_encoder_learns(parts):
+    model, batch = make_model(dropout=0.0, norm=False, frozen=("wave",)).train(), make_batch()
+    _, expected = dense(model, batch)
+    _, found = cached(model, batch, parts)
+    assert set(found) == set(expected)
+    assert {name.split(".")[0] for name in found} == {"heads", "terms"}
     for name in expected:
         torch.testing.assert_close(found[name], expected[name], rtol=0, atol=1e-10)
 
