@@ -126,12 +126,13 @@ def average_batch_statistics(model: nn.Module) -> None:
     """Make the running statistics of batch norms the mean over ranks; counters the largest.
 
     Each rank normalises by the statistics of its own part of the batch (`SyncBatchNorm` exists on
-    CUDA only), so the running ones are those of an average part.
+    CUDA only), so the running ones are those of an average part. Frozen ones, in evaluation mode,
+    stay as they are to the last bit.
     """
     if world() == 1:
         return
     for module in model.modules():
-        if isinstance(module, _BatchNorm) and module.running_mean is not None:
+        if isinstance(module, _BatchNorm) and module.training and module.running_mean is not None:
             for statistic in (module.running_mean, module.running_var):
                 if statistic is not None:
                     dist.all_reduce(statistic)

@@ -58,6 +58,9 @@ def _talk(rank):
     distributed.average_batch_statistics(model)
     assert (model[0].running_mean == 2).all()
     assert int(model[0].num_batches_tracked) == 1
+    model[0].eval().running_mean.fill_(rank)
+    distributed.average_batch_statistics(model)
+    assert (model[0].running_mean == rank).all()
 
     distributed.require_equal({"same": torch.ones(3, dtype=torch.bool)})
     with pytest.raises(ConfigError, match=r"queue differs between ranks \(1 tensors do\)"):
