@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import shlex
 import sys
@@ -63,6 +64,14 @@ def parser() -> argparse.ArgumentParser:
         "--start", nargs="+", default=[PRETRAINED, RANDOM], choices=[PRETRAINED, RANDOM]
     )
     made.add_argument("--seeds", nargs="+", type=int, default=[0])
+    made.add_argument(
+        "--settings",
+        nargs="+",
+        default=[],
+        metavar="NAME.KEY=VALUE",
+        help="other settings than the config's: of linear, finetune (from pretrained weights) and "
+        "scratch (from new ones), e.g. finetune.steps=200 scratch.steps=200",
+    )
     made.add_argument("--out", help="folder of results; default RUN/segmentation")
     made.add_argument("--data-root", help="folder of data sets, in place of $SENSORFUSION_DATA")
     return made
@@ -77,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["tools/segment.py", *given])
 
     def run() -> int:
-        task = Task.of(RunFolder.open(options.run))
+        task = Task.of(RunFolder.open(options.run), options.settings)
         path = Path(options.out or Path(options.run) / "segmentation") / RESULTS
         measured = read(path)
         for wanted in wanted_of(options, task, command):
@@ -155,11 +164,14 @@ class Task:
     scratch: FinetuneSettings
 
     @staticmethod
-    def of(run: RunFolder) -> Task:
+    def of(run: RunFolder, changes: Sequence[str] = ()) -> Task:
         """The task of a run.
 
+        Args:
+            changes: of the settings, "finetune.steps=200".
+
         Raises:
-            ConfigError: when its config describes none.
+            ConfigError: when its config describes none, or for changes of what does not exist.
         """
         section = run.config.get("evaluation") or {}
         missing = [name for name in ("sensor", "train", "test") if name not in section]
@@ -170,6 +182,9 @@ class Task:
                 remedy="say evaluation=dict(sensor='lidar', train=dict(...), test=dict(...)) with "
                 "labelled data sets, as configs/quickstart.py does",
             )
+        changed = _changes(changes)
+        finetune = section.get("finetune", {})
+        scratch = section.get("scratch", finetune)
         steps = list(flat(built(section.get("augment", []), "evaluation.augment")))
 
         def augment(sample: Sample, generator: np.random.Generator) -> Sample:
@@ -181,9 +196,9 @@ class Task:
             cast(Dataset, built(section["train"], "evaluation.train")),
             cast(Dataset, built(section["test"], "evaluation.test")),
             augment if steps else None,
-            _settings(LinearSettings, section.get("linear", {})),
-            _settings(FinetuneSettings, section.get("finetune", {})),
-            _settings(FinetuneSettings, section.get("scratch", section.get("finetune", {}))),
+            _settings(LinearSettings, {**section.get("linear", {}), **changed["linear"]}),
+            _settings(FinetuneSettings, {**finetune, **changed["finetune"]}),
+            _settings(FinetuneSettings, {**scratch, **changed["scratch"]}),
         )
 
     @property
@@ -269,8 +284,35 @@ class Task:
         return segment(done.encoder, done.head, self.test, self.sensor, self.names)
 
 
+def _changes(given: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """`finetune.steps=200` as {"finetune": {"steps": 200}}."""
+    changes: dict[str, dict[str, Any]] = {"linear": {}, "finetune": {}, "scratch": {}}
+    for change in given:
+        path, equals, text = change.partition("=")
+        name, dot, key = path.partition(".")
+        if not (equals and dot and key and name in changes):
+            raise ConfigError(
+                f"--settings {change!r} changes none of {list(changes)}",
+                remedy="write NAME.KEY=VALUE, e.g. finetune.steps=200",
+            )
+        try:
+            changes[name][key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            changes[name][key] = text
+    return changes
+
+
 def _settings(kind: Callable[..., Any], given: Mapping[str, Any]) -> Any:
-    try:
-        return kind(**given)
-    except TypeError as error:
-        raise ConfigError(str(error), where="evaluation", remedy=f"see {kind.__name__}") from error
+    usual = kind()
+    for name, value in given.items():
+        known = getattr(usual, name, None)
+        fits = (
+            isinstance(value, int | float) if type(known) is float else type(value) is type(known)
+        )
+        if not fits:
+            raise ConfigError(
+                f"no setting {name} = {value!r} of {kind.__name__}",
+                where="evaluation",
+                remedy=f"it has {asdict(usual)}",
+            )
+    return kind(**given)

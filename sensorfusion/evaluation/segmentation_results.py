@@ -8,7 +8,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sensorfusion.errors import DataError
 from sensorfusion.evaluation.report import digest
@@ -52,6 +52,53 @@ class Measurement:
         return key_of(self)
 
 
+class Budget(NamedTuple):
+    """What a head could use: measurements of one budget are compared.
+
+    Args:
+        protocol, fraction: see `Measurement`. steps: of fine-tuning; None of a linear probe.
+    """
+
+    protocol: str
+    fraction: float
+    steps: int | None
+
+    @staticmethod
+    def of(measured: Measurement) -> Budget:
+        """The budget of a measurement."""
+        return Budget(measured.protocol, measured.fraction, measured.settings.get("steps"))
+
+    @property
+    def title(self) -> str:
+        """How it is called."""
+        name = "linear probe" if self.protocol == "linear" else "fine-tuning"
+        length = "" if self.steps is None else f", {self.steps} step{'s' * (self.steps != 1)}"
+        return f"{name}, {100 * self.fraction:g} % of the labels{length}"
+
+
+BySeed = dict[int, Measurement]
+
+
+def by_budget(measurements: Sequence[Measurement]) -> dict[Budget, dict[str, BySeed]]:
+    """Budget -> start -> seed -> measurement; of pretrained encoders, those of the newest weights.
+
+    A run that was continued has other weights than it had: what was measured before is left out.
+    """
+    hashes = [m.checkpoint_hash for m in measurements if m.start == PRETRAINED]
+    found: dict[Budget, dict[str, BySeed]] = {}
+    for each in measurements:
+        if each.start == RANDOM or each.checkpoint_hash == hashes[-1]:
+            starts = found.setdefault(Budget.of(each), {PRETRAINED: {}, RANDOM: {}})
+            starts[each.start][each.seed] = each
+    return found
+
+
+def gains_of(starts: Mapping[str, BySeed]) -> dict[int, float]:
+    """Seed -> mIoU from pretrained minus that from new weights."""
+    pretrained, new = starts[PRETRAINED], starts[RANDOM]
+    return {seed: pretrained[seed].miou - new[seed].miou for seed in sorted({*pretrained} & {*new})}
+
+
 def key_of(measured: Any) -> str:
     """Hash of what decides a result, of a `Measurement` or of one to come."""
     names = ("start", "protocol", "fraction", "seed", "settings", "config_hash", "checkpoint_hash")
@@ -89,64 +136,41 @@ def write(path: Path, measurements: Sequence[Measurement]) -> None:
 def table(measurements: Sequence[Measurement]) -> str:
     """Mean IoU over the seeds, the floor in italics, and what pretraining adds seed by seed."""
     lines = ["# Segmentation of points", ""]
-    tasks = dict.fromkeys((m.protocol, m.fraction) for m in measurements)
+    found = by_budget(measurements)
     lines += ["| task | start | mIoU | seeds | labelled scans |", "|---|---|---|---|---|"]
-    for protocol, fraction in tasks:
-        for start in (PRETRAINED, RANDOM):
-            found = _of(measurements, protocol, fraction, start)
-            if found:
+    for budget, starts in found.items():
+        for start, seeds in starts.items():
+            if seeds:
                 title = f"*{start}*" if start == RANDOM else start
-                scans = " to ".join(sorted({str(m.scans) for m in found.values()}))
-                values = _spread([m.miou for m in found.values()])
-                lines.append(
-                    f"| {title_of(protocol, fraction)} | {title} | {values} "
-                    f"| {len(found)} | {scans} |"
-                )
+                scans = " to ".join(sorted({str(m.scans) for m in seeds.values()}))
+                values = _spread([m.miou for m in seeds.values()])
+                lines.append(f"| {budget.title} | {title} | {values} | {len(seeds)} | {scans} |")
     lines += ["", "Gain of pretraining, seed by seed:", ""]
-    for protocol, fraction in tasks:
-        gains = gains_of(measurements, protocol, fraction)
+    for budget, starts in found.items():
+        gains = gains_of(starts)
         if gains:
             each = ", ".join(f"{gain:+.1f}" for gain in gains.values())
-            lines.append(f"- {title_of(protocol, fraction)}: {each}")
-    return "\n".join([*lines, "", *_classes(measurements)]) + "\n"
+            lines.append(f"- {budget.title}: {each}")
+    return "\n".join([*lines, "", *_classes(found)]) + "\n"
 
 
-def gains_of(
-    measurements: Sequence[Measurement], protocol: str, fraction: float
-) -> dict[int, float]:
-    """Seed -> mIoU from pretrained minus that from new weights."""
-    pretrained, new = (_of(measurements, protocol, fraction, s) for s in (PRETRAINED, RANDOM))
-    return {seed: pretrained[seed].miou - new[seed].miou for seed in sorted({*pretrained} & {*new})}
-
-
-def title_of(protocol: str, fraction: float) -> str:
-    """How a task is called."""
-    name = "linear probe" if protocol == "linear" else "fine-tuning"
-    return f"{name}, {100 * fraction:g} % of the labels"
-
-
-def _classes(measurements: Sequence[Measurement]) -> list[str]:
-    if not measurements:
+def _classes(found: Mapping[Budget, Mapping[str, BySeed]]) -> list[str]:
+    columns = {
+        f"{budget.title}, {start}": list(seeds.values())
+        for budget, starts in found.items()
+        for start, seeds in starts.items()
+        if seeds
+    }
+    if not columns:
         return []
-    names = list(measurements[0].iou)
-    heads = dict.fromkeys((m.protocol, m.fraction, m.start) for m in measurements)
-    titles = [f"{title_of(p, f)}, {s}" for p, f, s in heads]
-    lines = ["| class | " + " | ".join(titles) + " |", "|---" * (len(titles) + 1) + "|"]
-    for name in names:
+    lines = ["| class | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name in next(iter(columns.values()))[0].iou:
         cells = []
-        for protocol, fraction, start in heads:
-            found = _of(measurements, protocol, fraction, start).values()
-            values = [v for m in found if (v := m.iou[name]) is not None]
+        for measured in columns.values():
+            values = [v for m in measured if (v := m.iou[name]) is not None]
             cells.append(f"{statistics.mean(values):.1f}" if values else "-")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return lines
-
-
-def _of(
-    measurements: Sequence[Measurement], protocol: str, fraction: float, start: str
-) -> dict[int, Measurement]:
-    wanted = (protocol, fraction, start)
-    return {m.seed: m for m in measurements if (m.protocol, m.fraction, m.start) == wanted}
 
 
 def _spread(values: Sequence[float]) -> str:

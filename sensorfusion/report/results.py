@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sensorfusion.evaluation.segmentation_results import (
-    PRETRAINED,
-    RANDOM,
+    Budget,
+    BySeed,
     Measurement,
+    by_budget,
     gains_of,
     read,
-    title_of,
 )
 from sensorfusion.report.payload import Payload
-
-STARTS = (PRETRAINED, RANDOM)
 
 
 def results(path: Path) -> Payload | None:
@@ -28,30 +26,26 @@ def results(path: Path) -> Payload | None:
     measured = read(path)
     if not measured:
         return None
-    tasks = dict.fromkeys((m.protocol, m.fraction) for m in measured)
-    return {"tasks": [_task(measured, *task) for task in tasks]}
+    return {"tasks": [_task(*task) for task in by_budget(measured).items()]}
 
 
-def _task(measured: Sequence[Measurement], protocol: str, fraction: float) -> Payload:
-    found = [m for m in measured if (m.protocol, m.fraction) == (protocol, fraction)]
-    starts = {start: [m for m in found if m.start == start] for start in STARTS}
+def _task(budget: Budget, by_start: Mapping[str, BySeed]) -> Payload:
+    starts = {start: list(seeds.values()) for start, seeds in by_start.items()}
+    found = [each for some in starts.values() for each in some]
     return {
-        "title": title_of(protocol, fraction),
+        "title": budget.title,
         "starts": [
             {"start": start, "scans": some[-1].scans, **_spread([m.miou for m in some])}
             for start, some in starts.items()
             if some
         ],
-        "gains": [
-            {"seed": seed, "gain": gain}
-            for seed, gain in gains_of(measured, protocol, fraction).items()
-        ],
+        "gains": [{"seed": seed, "gain": gain} for seed, gain in gains_of(by_start).items()],
         "classes": [
             {"name": name, **{start: _mean(some, name) for start, some in starts.items()}}
             for name in found[0].iou
         ],
-        "settings": dict(found[-1].settings),
-        "command": found[-1].command,
+        "settings": dict(found[0].settings),
+        "command": found[0].command,
     }
 
 

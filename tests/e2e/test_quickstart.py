@@ -71,6 +71,31 @@ def test_segmentation_has_its_floor_and_is_not_measured_twice(run, capsys):
     assert again.count("have") == 4
 
 
+def test_other_settings_are_other_measurements(run, capsys):
+    command = [str(run), "--protocol", "finetune", "--fraction", "0.3", "--start", "pretrained"]
+    assert segment_command(command) == 0
+    assert segment_command([*command, "--settings", "finetune.steps=1"]) == 0
+    assert capsys.readouterr().out.count("added") == 2
+    table = (run / "segmentation" / RESULTS).with_suffix(".md").read_text()
+    assert "fine-tuning, 30 % of the labels, 1 step |" in table
+    assert "fine-tuning, 30 % of the labels, 2 steps" in table
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("steps=1", "NAME.KEY=VALUE"),
+        ("head.steps=1", "NAME.KEY=VALUE"),
+        ("finetune.epochs=1", "no setting epochs = 1"),
+        ("finetune.steps=many", "no setting steps = 'many'"),
+        ("linear.decay=0.1,", "no setting decay"),
+    ],
+)
+def test_settings_that_do_not_exist(run, capsys, change, message):
+    assert segment_command([str(run), "--settings", change]) == 1
+    assert message in capsys.readouterr().err
+
+
 def test_the_measured_head_is_kept(run):
     folder = run / "segmentation"
     assert segment_command([str(run), "--protocol", "linear"]) == 0
