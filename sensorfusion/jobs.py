@@ -66,7 +66,8 @@ def call_all(
         raise DataError(
             "a worker process died; often memory has run out",
             where=where,
-            remedy="run the same command with fewer --workers; it continues",
+            remedy="run the same command with fewer --workers; it continues. A script of your own"
+            " must begin under `if __name__ == '__main__':`, for every worker imports it",
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
