@@ -6,7 +6,7 @@ a laptop's CPU. The scenes of the evaluation are others than those of the pretra
 
 from sensorfusion.datasets.dataset import Cached
 from sensorfusion.datasets.simulated import SimulatedWorld
-from sensorfusion.encoders.efficientnet_lite_weights import imagenet
+from sensorfusion.encoders.efficientnet_lite_weights import efficientnet_lite_imagenet
 from sensorfusion.encoders.heads import LinearHead
 from sensorfusion.encoders.minkunet import MinkUNet
 from sensorfusion.engine.schedule import Cosine
@@ -45,7 +45,7 @@ model = dict(
             blocks=(1,) * 8,
             planes=(32, 32, 64, 64, 64, 64, 32, 32),
         ),
-        camera=dict(type=imagenet, size=_size, stride=16),
+        camera=dict(type=efficientnet_lite_imagenet, size=_size, stride=16),
     ),
     sensors=dict(lidar="lidar", **dict.fromkeys(_cameras, "camera")),
     together=("camera",),

