@@ -26,7 +26,7 @@ from sensorfusion.checkpoint import read_folder, write_folder
 from sensorfusion.collate import collate
 from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.encoders.published import require_same_architecture
-from sensorfusion.errors import CheckpointError, ConfigError
+from sensorfusion.errors import CheckpointError, ConfigError, DataError
 from sensorfusion.sample import Batch, Features, Frame, Reading, Sample, SensorBatch
 
 DOCUMENT = "encoder"  # encoder.json
@@ -77,6 +77,7 @@ class PretrainedEncoder(nn.Module):
 
         Raises:
             UnitError: when readings are of another type or unit than in training.
+            DataError: for what is no reading.
             ConfigError: when a batch does not have just one sensor that fits.
         """
         packed = self._pack(readings, sensor)
@@ -103,6 +104,13 @@ class PretrainedEncoder(nn.Module):
         if isinstance(readings, Batch):
             return readings[sensor or self._only_sensor(readings)]
         several = [readings] if isinstance(readings, Reading) else readings
+        if not isinstance(several, Sequence) or not all(isinstance(r, Reading) for r in several):
+            raise DataError(
+                f"{type(readings).__name__} is no reading",
+                where=type(self.encoder).__name__,
+                remedy=f"give a {self.encoder.reading.__name__}, several, or a batch; of a sample,"
+                " `sample.frames[0].readings[sensor]`",
+            )
         return collate([_sample(i, reading) for i, reading in enumerate(several)])[_SENSOR]
 
     def _only_sensor(self, batch: Batch) -> str:
@@ -177,6 +185,7 @@ def load_encoder(path: str | Path, *, types: Sequence[type[nn.Module]] = ()) -> 
         CheckpointError: naming the file, the keys and what to do, when the folder is damaged or
             asks for a class that is not allowed, or weights and architecture differ.
     """
+    _require_encoder(Path(path))
     tensors, document = read_folder(path, name=DOCUMENT)
     where = str(Path(path) / f"{DOCUMENT}.json")
     own = {key: document.get(key) for key in ("type", "arguments")}
@@ -193,6 +202,21 @@ def load_encoder(path: str | Path, *, types: Sequence[type[nn.Module]] = ()) -> 
         _fill(head, {key.removeprefix(_HEAD): t for key, t in of_head.items()}, str(path))
     _fill(encoder, tensors, str(path))
     return PretrainedEncoder(encoder, head, document.get("note"))
+
+
+def _require_encoder(path: Path) -> None:
+    """Say which encoders there are where a folder is none."""
+    if (path / f"{DOCUMENT}.json").is_file():
+        return
+    places = (path, path / "encoders", path.parent)
+    found = sorted({f.parent for place in places for f in place.glob(f"*/{DOCUMENT}.json")})
+    raise CheckpointError(
+        f"no {DOCUMENT}.json",
+        where=str(path),
+        remedy=f"give one of {', '.join(map(str, found))}"
+        if found
+        else "give a folder that `save_encoder` or a run has written: .../encoders/<name>",
+    )
 
 
 def _fill(module: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:

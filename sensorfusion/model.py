@@ -55,8 +55,8 @@ class Pretrainer(nn.Module):
             was pretrained elsewhere.
 
     Raises:
-        ConfigError: for a sensor of an unknown encoder, a teacher that no sensor uses, or one
-            that cannot follow.
+        ConfigError: for a sensor of an unknown encoder, a teacher that no sensor uses or that
+            cannot follow, or a head of another width than its encoder.
     """
 
     def __init__(
@@ -74,10 +74,12 @@ class Pretrainer(nn.Module):
         super().__init__()
         fixed = {name for name, teacher in (teachers or {}).items() if teacher.momentum is None}
         known = {*encoders, *fixed.intersection(sensors.values())}
-        _require_encoders(known, {f"sensor {s!r}": name for s, name in sensors.items()})
+        _require_encoders(known, {f"sensor {s!r} ({name!r})": name for s, name in sensors.items()})
         _require_encoders(known, {f"teacher {name!r}": name for name in teachers or {}})
         self.encoders = nn.ModuleDict(encoders)
         self.heads = nn.ModuleDict(heads or {})
+        for name, head in self.heads.items():
+            _require_fitting(name, head, encoders.get(name) or (fusions or {}).get(name))
         self.fusions = nn.ModuleDict(fusions or {})
         self.teachers = nn.ModuleDict(teachers or {})
         self.terms = nn.ModuleDict({name: entry.term for name, entry in terms.items()})
@@ -182,10 +184,25 @@ class Pretrainer(nn.Module):
 
 
 def _require_encoders(known: Collection[str], wanted: Mapping[str, str]) -> None:
-    unknown = {who: name for who, name in wanted.items() if name not in known}
+    unknown = [who for who, name in wanted.items() if name not in known]
     if unknown:
         raise ConfigError(
-            f"encoders that do not exist: {unknown}", remedy=f"use one of {sorted(known)}"
+            f"encoders that do not exist: of {', '.join(unknown)}",
+            remedy=f"use one of {sorted(known)}",
+        )
+
+
+def _require_fitting(name: str, head: nn.Module, before: nn.Module | None) -> None:
+    """Refuse a head that takes another width than the tokens of what is before it have."""
+    width, inputs = getattr(before, "width", None), getattr(head, "inputs", None)
+    # A projection takes the last of a token's values; a linear layer all of them.
+    if width is None or inputs is None or inputs == width:
+        return
+    if inputs > width or isinstance(head, nn.Linear):
+        raise ConfigError(
+            f"the head takes {inputs} values, the tokens of {type(before).__name__} have {width}",
+            where=f"model.heads.{name}",
+            remedy=f"set model.heads.{name}.inputs={width}",
         )
 
 

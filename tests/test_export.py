@@ -19,7 +19,7 @@ from sensorfusion.encoders.encoder import Encoder
 from sensorfusion.encoders.heads import Projection
 from sensorfusion.encoders.imu_residual import ImuResidual
 from sensorfusion.encoders.readout import floating
-from sensorfusion.errors import CheckpointError, ConfigError, UnitError
+from sensorfusion.errors import CheckpointError, ConfigError, DataError, UnitError
 from sensorfusion.export import DOCUMENT, describe, load_encoder, save_encoder
 from sensorfusion.geometry.clock import Clock
 from sensorfusion.sample import Features, Frame, Sample, SensorBatch
@@ -283,6 +283,33 @@ def test_arguments_must_be_kept() -> None:
         describe(Forgetful(3))
     with pytest.raises(ConfigError, match="object"):
         describe(Opaque(object()))
+
+
+def test_a_folder_above_or_beside_an_encoder(tmp_path) -> None:
+    for name in ("imu", "skeleton"):
+        save_encoder(tmp_path / "run" / "encoders" / name, small())
+    for wrong in ("run", "run/encoders", "run/encoders/sekleton"):
+        with pytest.raises(
+            CheckpointError, match=r"give one of .*encoders/imu, .*encoders/skeleton"
+        ):
+            load_encoder(tmp_path / wrong)
+    with pytest.raises(CheckpointError, match="<name>"):
+        load_encoder(tmp_path / "absent")
+
+
+def test_what_is_no_reading(folder) -> None:
+    encoder, reading = load_encoder(folder), window()
+    frame = Frame(readings={"imu": reading})
+    for wrong in (
+        Sample("0", (frame,)),
+        frame,
+        np.zeros((50, 3)),
+        [frame],
+        {"imu": reading},
+        "imu",
+    ):
+        with pytest.raises(DataError, match=r"is no reading(?s:.*)frames\[0\]"):
+            encoder(wrong)
 
 
 def test_light_imports(folder) -> None:

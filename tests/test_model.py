@@ -8,7 +8,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from sensorfusion.collate import collate
-from sensorfusion.encoders.heads import Projection
+from sensorfusion.encoders.heads import LinearHead, Projection
 from sensorfusion.encoders.imu_residual import ImuResidual
 from sensorfusion.encoders.skeleton_graph import SkeletonGraph
 from sensorfusion.engine.optimizer import build_optimizer
@@ -316,6 +316,16 @@ def test_a_frozen_encoder_stays_and_its_head_learns() -> None:
     learning = [whole.heads["imu"], whole.encoders["skeleton"], whole.fusions["joint"]]
     assert all(p.grad is not None for part in learning for p in part.parameters())
     assert whole.finished()["imu"] == (whole.encoders["imu"], whole.heads["imu"])
+
+
+def test_a_head_takes_what_its_encoder_gives() -> None:
+    usual = {name: Projection(16, 8, 4) for name in ("skeleton", "joint")}
+    model(heads={**usual, "imu": Projection(10, 8, 4)})  # the last ten values of each token
+    for head in (Projection(17, 8, 4), LinearHead(15, 4), LinearHead(17, 4)):
+        with pytest.raises(ConfigError, match=r"tokens of ImuResidual have 16(?s:.*)inputs=16"):
+            model(heads={**usual, "imu": head})
+    with pytest.raises(ConfigError, match=r"model\.heads\.joint(?s:.*)inputs=16"):
+        model(heads={**usual, "joint": LinearHead(15, 4)})
 
 
 def test_frozen_encoders_that_no_sensor_uses() -> None:

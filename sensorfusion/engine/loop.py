@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
         self.seconds_waiting = 0.0  # for data, in the current step
         self.units: dict[str, str] = {}  # unit of the readings that each sensor's encoder saw
         self.stopping = False
+        self.exit_code = 0  # of a run that stops before its limit
 
     @property
     def epoch(self) -> int:
@@ -54,7 +56,8 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
         """Train to the limit, or to the next border of steps after a request to stop."""
         self.runner.call_hook("before_train")
         self.runner.model.train()
-        with StopRequest() as request, self._workers_watched():
+        heard = (signal.SIGTERM, signal.SIGINT)
+        with StopRequest(*heard) as request, self._workers_watched():
             began_at = self.iter
             for minibatch in self._minibatches():
                 if self.iter in (began_at, self.epoch * self.plan.steps_per_epoch):
@@ -76,6 +79,7 @@ class PretrainLoop(BaseLoop):  # type: ignore[misc]
             self._write_reproducer(batch, error)
             raise
         self.stopping = bool(distributed.gather(torch.tensor(request.requested)).any())
+        self.exit_code = request.exit_code
         outputs = {"loss": self.outcome.total, **self.outcome.losses}
         self.runner.call_hook(
             "after_train_iter", batch_idx=self.iter, data_batch=batch, outputs=outputs

@@ -216,4 +216,5 @@ def _start_worker(_: int) -> None:
     """Leave it to the main process to end a run that is told to stop."""
     import signal
 
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)

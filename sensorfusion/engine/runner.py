@@ -41,7 +41,6 @@ from sensorfusion.errors import CheckpointError, ConfigError, SensorFusionError
 from sensorfusion.export import DOCUMENT, describe_encoder, save_encoder
 from sensorfusion.model import Pretrainer
 from sensorfusion.sensors.transform import flat
-from sensorfusion.signals import EXIT_STOPPED
 
 
 def pretrain(
@@ -65,7 +64,7 @@ def pretrain(
             another number of samples.
 
     Returns:
-        Exit code: 0 when finished, `EXIT_STOPPED` (143) when stopped by SIGTERM after a checkpoint.
+        Exit code: 0 when finished, 143 or 130 when stopped by SIGTERM or Ctrl-C after a checkpoint.
 
     Raises:
         ConfigError, DataError, CheckpointError, NonFiniteError: see there.
@@ -150,7 +149,7 @@ class PretrainRunner(Runner):  # type: ignore[misc]
             self.logger.info(
                 f"stopped after step {self.iter} of {self.max_iters}; the same command continues"
             )
-            return EXIT_STOPPED
+            return int(self.train_loop.exit_code)
         return self.finish()
 
     def _require_prepared(self) -> None:

@@ -21,6 +21,8 @@ from sensorfusion.evaluation.segmentation import (
     LinearSettings,
     Weighting,
     class_weights,
+    require_at_least,
+    require_weighting,
     train_linear,
 )
 from sensorfusion.sample import Sample
@@ -43,6 +45,9 @@ class FinetuneSettings:
         linear_first: the head starts as a linear probe of the encoder on the same scans, so that
             good features are not spoiled while it is learned (Kumar et al. 2022, "Fine-tuning
             can distort pretrained features and underperform out-of-distribution").
+
+    Raises:
+        ConfigError: for numbers below what makes sense, or an unknown weighting.
     """
 
     steps: int = 100
@@ -53,6 +58,11 @@ class FinetuneSettings:
     warmup: float = 0.1
     weighting: Weighting = "root"
     linear_first: bool = False
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "steps", "batch_size")
+        require_at_least(self, 0, "learning_rate", "head_rate", "weight_decay", "warmup")
+        require_weighting(self.weighting)
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -57,12 +58,39 @@ class LinearSettings:
             share, since the mean IoU counts a rare class as much as a common one.
         decay: factor of the squared weights in the loss.
         iterations: of L-BFGS, at most.
+
+    Raises:
+        ConfigError: for numbers below what makes sense, or an unknown weighting.
     """
 
     points: int = 4096
     weighting: Weighting = "root"
     decay: float = 1e-5
     iterations: int = 100
+
+    def __post_init__(self) -> None:
+        require_at_least(self, 1, "points", "iterations")
+        require_at_least(self, 0, "decay")
+        require_weighting(self.weighting)
+
+
+def require_at_least(settings: object, least: float, *names: str) -> None:
+    """Raise `ConfigError` for settings below a bound, or not finite."""
+    for name in names:
+        value = getattr(settings, name)
+        if not least <= value < math.inf:
+            raise ConfigError(
+                f"{name} = {value} of {type(settings).__name__}",
+                remedy=f"give a number of at least {least}",
+            )
+
+
+def require_weighting(weighting: str) -> None:
+    """Raise `ConfigError` for an unknown weighting of classes."""
+    if weighting not in get_args(Weighting):
+        raise ConfigError(
+            f"unknown weighting {weighting!r}", remedy=f"choose from {list(get_args(Weighting))}"
+        )
 
 
 def train_linear(

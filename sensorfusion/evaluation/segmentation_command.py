@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
 import os
 import shlex
 import sys
@@ -47,7 +48,8 @@ from sensorfusion.evaluation.segmentation_results import (
 from sensorfusion.sample import Sample
 from sensorfusion.sensors.transform import apply_all, flat
 
-PROTOCOLS = ("linear", "finetune")
+# Protocol -> the settings that it uses.
+PROTOCOLS = {"linear": ("linear",), "finetune": ("finetune", "scratch")}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         "is skipped."
     )
     made.add_argument("run", help="a run's folder; its config names the labelled data")
-    made.add_argument("--protocol", nargs="+", default=["linear"], choices=PROTOCOLS)
+    made.add_argument("--protocol", nargs="+", default=["linear"], choices=[*PROTOCOLS])
     made.add_argument("--fraction", type=float, default=0.01, help="of the labels, to fine-tune")
     made.add_argument(
         "--start", nargs="+", default=[PRETRAINED, RANDOM], choices=[PRETRAINED, RANDOM]
@@ -86,6 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["tools/segment.py", *given])
 
     def run() -> int:
+        _require_used(options.settings, options.protocol)
         task = Task.of(RunFolder.open(options.run), options.settings)
         path = Path(options.out or Path(options.run) / "segmentation") / RESULTS
         measured = read(path)
@@ -119,6 +122,7 @@ class Wanted:
     config_hash: str
     checkpoint_hash: str
     command: str
+    changes: tuple[str, ...]
 
     @property
     def title(self) -> str:
@@ -141,6 +145,7 @@ def wanted_of(options: argparse.Namespace, task: Task, command: str) -> Iterator
                     config_hash=task.run.config_hash if trained else task.floor_hash,
                     checkpoint_hash=task.run.checkpoint_hash if trained else "",
                     command=command,
+                    changes=task.changes(protocol),
                 )
 
 
@@ -152,6 +157,7 @@ class Task:
         sensor: name of the point cloud. train, test: labelled data.
         augment: of scans in fine-tuning. linear: settings of the probe.
         finetune, scratch: settings of fine-tuning, from pretrained and from new weights.
+        changed: which of them are not the config's.
     """
 
     run: RunFolder
@@ -162,6 +168,7 @@ class Task:
     linear: LinearSettings
     finetune: FinetuneSettings
     scratch: FinetuneSettings
+    changed: Mapping[str, Mapping[str, Any]]
 
     @staticmethod
     def of(run: RunFolder, changes: Sequence[str] = ()) -> Task:
@@ -199,6 +206,7 @@ class Task:
             _settings(LinearSettings, {**section.get("linear", {}), **changed["linear"]}),
             _settings(FinetuneSettings, {**finetune, **changed["finetune"]}),
             _settings(FinetuneSettings, {**scratch, **changed["scratch"]}),
+            changed,
         )
 
     @property
@@ -224,6 +232,14 @@ class Task:
         if protocol == "linear":
             return self.linear
         return self.finetune if start == PRETRAINED else self.scratch
+
+    def changes(self, protocol: str) -> tuple[str, ...]:
+        """Settings of a protocol that are not the config's, as "finetune.steps=200"."""
+        return tuple(
+            f"{name}.{key}={value!r}"
+            for name in PROTOCOLS[protocol]
+            for key, value in sorted(self.changed[name].items())
+        )
 
     def encoder(self, start: str, seed: int) -> Encoder:
         """The run's encoder, or one with new weights."""
@@ -259,6 +275,7 @@ class Task:
             checkpoint_hash=wanted.checkpoint_hash,
             versions=versions(),
             command=wanted.command,
+            changes=wanted.changes,
         )
         return measured, head if wanted.start == PRETRAINED else None
 
@@ -292,8 +309,8 @@ def _changes(given: Sequence[str]) -> dict[str, dict[str, Any]]:
         name, dot, key = path.partition(".")
         if not (equals and dot and key and name in changes):
             raise ConfigError(
-                f"--settings {change!r} changes none of {list(changes)}",
-                remedy="write NAME.KEY=VALUE, e.g. finetune.steps=200",
+                f"--settings {change!r} is not NAME.KEY=VALUE",
+                remedy=f"NAME is one of {', '.join(changes)}, e.g. finetune.steps=200",
             )
         try:
             changes[name][key] = ast.literal_eval(text)
@@ -302,17 +319,33 @@ def _changes(given: Sequence[str]) -> dict[str, dict[str, Any]]:
     return changes
 
 
-def _settings(kind: Callable[..., Any], given: Mapping[str, Any]) -> Any:
-    usual = kind()
-    for name, value in given.items():
-        known = getattr(usual, name, None)
-        fits = (
-            isinstance(value, int | float) if type(known) is float else type(value) is type(known)
-        )
-        if not fits:
+def _require_used(changes: Sequence[str], protocols: Sequence[str]) -> None:
+    """Refuse changes of what is not measured."""
+    used = {name for protocol in protocols for name in PROTOCOLS[protocol]}
+    known = {name for names in PROTOCOLS.values() for name in names}
+    for change in changes:
+        if change.partition(".")[0] in known - used:
             raise ConfigError(
-                f"no setting {name} = {value!r} of {kind.__name__}",
+                f"--settings {change} changes nothing that --protocol {' '.join(protocols)} uses",
+                remedy=f"change settings of {', '.join(sorted(used))}, or name another protocol",
+            )
+
+
+def _settings(kind: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    usual = asdict(kind())
+    for name, value in given.items():
+        if name not in usual:
+            near = difflib.get_close_matches(name, usual, n=1)
+            raise ConfigError(
+                f"{kind.__name__} has no setting {name!r}",
                 where="evaluation",
-                remedy=f"it has {asdict(usual)}",
+                remedy=f"did you mean {near[0]!r}?" if near else f"it has {', '.join(usual)}",
+            )
+        wanted = type(usual[name])
+        if type(value) is not wanted and not (wanted is float and type(value) is int):
+            raise ConfigError(
+                f"{name} = {value!r} of {kind.__name__} is no {wanted.__name__}",
+                where="evaluation",
+                remedy=f"write it as the default, {usual[name]!r}",
             )
     return kind(**given)

@@ -31,6 +31,7 @@ class Measurement:
         scans: labelled scans that it was trained on. settings: of the protocol.
         config_hash, checkpoint_hash: of the run and its weights ("" of new ones).
         versions: of what computed it. command: how to compute it again.
+        changes: of the config's settings that were asked for, as "finetune.steps=200".
     """
 
     start: str
@@ -45,6 +46,7 @@ class Measurement:
     checkpoint_hash: str
     versions: Mapping[str, str]
     command: str
+    changes: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
@@ -56,24 +58,28 @@ class Budget(NamedTuple):
     """What a head could use: measurements of one budget are compared.
 
     Args:
-        protocol, fraction: see `Measurement`. steps: of fine-tuning; None of a linear probe.
+        protocol, fraction, changes: see `Measurement`.
+        steps: of fine-tuning; None of a linear probe.
     """
 
     protocol: str
     fraction: float
     steps: int | None
+    changes: tuple[str, ...] = ()
 
     @staticmethod
     def of(measured: Measurement) -> Budget:
         """The budget of a measurement."""
-        return Budget(measured.protocol, measured.fraction, measured.settings.get("steps"))
+        steps = measured.settings.get("steps")
+        return Budget(measured.protocol, measured.fraction, steps, measured.changes)
 
     @property
     def title(self) -> str:
         """How it is called."""
         name = "linear probe" if self.protocol == "linear" else "fine-tuning"
         length = "" if self.steps is None else f", {self.steps} step{'s' * (self.steps != 1)}"
-        return f"{name}, {100 * self.fraction:g} % of the labels{length}"
+        changed = f" ({' '.join(self.changes)})" if self.changes else ""
+        return f"{name}, {100 * self.fraction:g} % of the labels{length}{changed}"
 
 
 BySeed = dict[int, Measurement]
@@ -117,7 +123,10 @@ def read(path: Path) -> list[Measurement]:
         document = json.loads(path.read_text())
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']}, this version reads {FORMAT}")
-        return [Measurement(**entry) for entry in document["measurements"]]
+        return [
+            Measurement(**{**entry, "changes": tuple(entry.get("changes", ()))})
+            for entry in document["measurements"]
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"no results of segmentation: {type(error).__name__}: {error}",

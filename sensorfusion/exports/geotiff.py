@@ -173,6 +173,6 @@ def _rasterio() -> Any:
         raise MissingDependencyError(
             "rasterio is not installed",
             where="GeoTIFF",
-            remedy="pip install 'sensorfusion[geo]'",
+            remedy="pip install -e '.[geo]' in your clone",
         ) from error
     return rasterio

@@ -146,7 +146,8 @@ function classBars(classes, colours) {
 
 // What pretraining adds, one dot per seed on a line of mIoU points.
 function gainDots(tasks) {
-  const W = 620, row = 34, left = 240, right = 50, H = tasks.length * row + 22;
+  const longest = Math.max(...tasks.map((t) => t.title.length));
+  const W = 620, row = 34, left = Math.min(330, 24 + 6.6 * longest), right = 50, H = tasks.length * row + 22;
   const all = tasks.flatMap((t) => t.gains.map((g) => g.gain));
   const low = Math.min(0, ...all) * 1.15, high = Math.max(1, ...all) * 1.15;
   const x = (v) => left + (W - left - right) * (v - low) / (high - low);

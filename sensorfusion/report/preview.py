@@ -141,7 +141,7 @@ def rerun_of(sample: Sample) -> bytes:
         raise MissingDependencyError(
             f"a scene for rerun takes the package rerun-sdk: {error}",
             where="--preview FILE.rrd",
-            remedy="pip install 'sensorfusion[viz]', or write --preview FILE.ply",
+            remedy="pip install -e '.[viz]' in your clone, or write --preview FILE.ply",
         ) from error
     recording = rerun.RecordingStream("sensorfusion")
     memory = recording.memory_recording()

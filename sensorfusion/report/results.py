@@ -18,15 +18,14 @@ from sensorfusion.report.payload import Payload
 
 
 def results(path: Path) -> Payload | None:
-    """Tasks of `segmentation.json`; None when nothing was measured.
+    """Tasks of `segmentation.json` with the config's own settings; None when there are none.
 
     Raises:
         DataError: when the file cannot be read.
     """
     measured = read(path)
-    if not measured:
-        return None
-    return {"tasks": [_task(*task) for task in by_budget(measured).items()]}
+    usual = {b: starts for b, starts in by_budget(measured).items() if not b.changes}
+    return {"tasks": [_task(*task) for task in usual.items()]} if usual else None
 
 
 def _task(budget: Budget, by_start: Mapping[str, BySeed]) -> Payload:

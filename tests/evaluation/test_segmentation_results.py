@@ -45,13 +45,15 @@ MEASURED = [
     measurement(PRETRAINED, 26.0),
     measurement(PRETRAINED, 24.0, settings={"steps": 200}),
     measurement(PRETRAINED, 30.0, protocol="linear", fraction=1.0, settings={"points": 4096}),
+    measurement(PRETRAINED, 5.0, changes=("finetune.learning_rate=0.0",)),
 ]
 
 
 def test_budgets_are_apart_and_old_weights_left_out() -> None:
     found = by_budget(MEASURED)
     hundred, twice = Budget("finetune", 0.01, 100), Budget("finetune", 0.01, 200)
-    assert list(found) == [hundred, twice, Budget("linear", 1.0, None)]
+    changed = hundred._replace(changes=("finetune.learning_rate=0.0",))
+    assert list(found) == [hundred, twice, Budget("linear", 1.0, None), changed]
     assert {seed: m.miou for seed, m in found[hundred][PRETRAINED].items()} == {0: 26.0}
     assert {seed: m.miou for seed, m in found[hundred][RANDOM].items()} == {0: 20.0, 1: 21.0}
     assert gains_of(found[hundred]) == {0: 6.0}
@@ -71,13 +73,19 @@ def test_the_table() -> None:
     assert "| fine-tuning, 1 % of the labels, 100 steps | *random* | 20.5 ± 0.7 | 2 | 1 |" in lines
     assert "- fine-tuning, 1 % of the labels, 200 steps: +1.0" in lines
     assert "| linear probe, 100 % of the labels | pretrained | 30.0 | 1 | 1 |" in lines
-    assert "| bus | - | - | - | - | - |" in lines
+    changed = "fine-tuning, 1 % of the labels, 100 steps (finetune.learning_rate=0.0)"
+    assert f"| {changed} | pretrained | 5.0 | 1 | 1 |" in lines
+    assert "| bus | - | - | - | - | - | - |" in lines
 
 
-def test_a_page_shows_the_same(tmp_path) -> None:
+def test_a_page_shows_the_configs_own_settings(tmp_path) -> None:
+    assert results(tmp_path / "segmentation.json") is None
+    write(tmp_path / "segmentation.json", MEASURED[-1:])
+    assert results(tmp_path / "segmentation.json") is None
     write(tmp_path / "segmentation.json", MEASURED)
     assert read(tmp_path / "segmentation.json") == MEASURED
     tasks = results(tmp_path / "segmentation.json")["tasks"]
+    assert len(tasks) == 3
     starts = {start["start"]: start for start in tasks[0]["starts"]}
     assert tasks[0]["title"] == "fine-tuning, 1 % of the labels, 100 steps"
     assert starts[PRETRAINED] == {

@@ -144,5 +144,5 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(tmp_path, monkeypatch, regi
 
 def test_without_rasterio_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rasterio", None)
-    with pytest.raises(MissingDependencyError, match=r"sensorfusion\[geo\]"):
+    with pytest.raises(MissingDependencyError, match=r"-e \'\.\[geo\]\'"):
         geotiff.write_geotiff(tmp_path / "x.tif", optical().replace(nodata=0))

@@ -7,6 +7,7 @@ import signal
 import pytest
 
 from sensorfusion.checkpoint import read_folder
+from sensorfusion.ending import EXIT_INTERRUPTED
 from sensorfusion.engine.checkpoints import existing
 from sensorfusion.signals import EXIT_STOPPED
 from tests.engine import engine_processes as processes
@@ -66,16 +67,16 @@ def uninterrupted(tmp_path_factory):
     return work_dir
 
 
-def test_five_kills_and_a_request_to_stop(uninterrupted, tmp_path):
+def test_five_kills_and_two_requests_to_stop(uninterrupted, tmp_path):
     """One kill at the border of epochs, two within one epoch; workers come and go."""
     generator = random.Random(7)
     steps = [7, *generator.sample(range(8, 14), 2), *generator.sample(range(15, STEPS), 2)]
-    signals = [(3, "SIGTERM"), *((step, "SIGKILL") for step in sorted(steps))]
+    signals = [(3, "SIGTERM"), (5, "SIGINT"), *((step, "SIGKILL") for step in sorted(steps))]
     codes = [
         processes.run(tmp_path, config(signals, workers=2 * (attempt % 2)))[0]
         for attempt in range(len(signals) + 1)
     ]
-    assert codes == [EXIT_STOPPED, *[KILLED] * 5, 0]
+    assert codes == [EXIT_STOPPED, EXIT_INTERRUPTED, *[KILLED] * 5, 0]
     assert_same_end(uninterrupted, tmp_path)
 
 

@@ -150,6 +150,6 @@ def test_without_rerun_the_extra_is_named(street, tmp_path, monkeypatch):
     from sensorfusion.report.preview import write_preview
 
     monkeypatch.setitem(sys.modules, "rerun", None)
-    with pytest.raises(MissingDependencyError, match=r"sensorfusion\[viz\]"):
+    with pytest.raises(MissingDependencyError, match=r"-e \'\.\[viz\]\'"):
         write_preview(street, tmp_path / "x.rrd")
     assert not list(tmp_path.iterdir())
