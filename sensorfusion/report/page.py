@@ -86,11 +86,13 @@ def _model(run: RunFolder) -> list[Payload]:
     model = run.config["model"]
     encoders = model.get("encoders") or {}
     sensors: Mapping[str, str] = model["sensors"]
+    frozen = model.get("frozen") or ()
     found = [
         {
             "kind": "encoder",
-            "name": _short(encoders.get(name, {}).get("type", name)),
-            "text": _listed([s for s, used in sensors.items() if used == name]),
+            "name": _short(_built(run, name) or encoders.get(name, {}).get("type", name)),
+            "text": _listed([s for s, used in sensors.items() if used == name])
+            + (", frozen" if name in frozen else ""),
         }
         for name in dict.fromkeys(sensors.values())
     ]
@@ -100,6 +102,12 @@ def _model(run: RunFolder) -> list[Payload]:
             {"kind": "term", "name": parts[0] or name, "text": parts[1] and f"by {parts[1]}"}
         )
     return found
+
+
+def _built(run: RunFolder, name: str) -> str | None:
+    """The class of a finished encoder; a config may name a function that makes it."""
+    described = _json(run.path / "encoders" / name / "encoder.json")
+    return described.get("type") if isinstance(described, dict) else None
 
 
 def _listed(names: list[str]) -> str:

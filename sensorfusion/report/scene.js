@@ -316,7 +316,7 @@ function explorer(data, scene) {
     el("div.explore", {}, el("div", {}, bev),
       el("div", {}, imageGrid({cameras}, views),
         el("div.bar", {}, el("span.key", {}, "dissimilar", el("span.ramp", {style: ramp(table)}), "similar", range),
-          el("span", {style: "flex:1"}), ...choice(MAPS, (name) => { state.mode = name; paint(); redraw(); })),
+          el("span", {style: "flex:1"}), el("span.together", {}, ...choice(MAPS, (name) => { state.mode = name; paint(); redraw(); }))),
         say)));
 }
 
