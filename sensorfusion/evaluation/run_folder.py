@@ -51,9 +51,9 @@ class RunFolder:
         try:
             config = json.loads((folder / "config.json").read_text())
         except (OSError, ValueError) as error:
-            missing = not (folder / "config.json").exists()
+            absent = not (folder / "config.json").exists()
             raise CheckpointError(
-                f"not a run: {'it has no config.json' if missing else error}",
+                f"not a run: {'it has no config.json' if absent else error}",
                 where=str(folder),
                 remedy="give the work folder of tools/pretrain.py, which holds config.json",
             ) from error
