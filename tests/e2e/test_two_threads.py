@@ -18,7 +18,7 @@ from sensorfusion.compiled import one_thread
 from sensorfusion.engine.config import build
 from sensorfusion.engine.recipe import read_recipe
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs" / "quickstart.py"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 SMALL = ("data.train.dataset.scenes=(0,)", "data.train.dataset.every=18.0", "data.train.workers=1")
 
 
@@ -31,14 +31,21 @@ def two_threads() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("two_threads")
-def test_gradients_repeat_bit_equal() -> None:
-    recipe = read_recipe(CONFIG, SMALL)
+@pytest.mark.parametrize(
+    ("config", "trained"),
+    [
+        ("quickstart", {"encoders.lidar", "heads.lidar", "heads.camera"}),
+        ("quickstart_from_scratch", {"encoders.lidar", "encoders.camera", "heads.camera"}),
+    ],
+)
+def test_gradients_repeat_bit_equal(config, trained) -> None:
+    recipe = read_recipe(CONFIGS / f"{config}.py", SMALL)
     torch.manual_seed(0)
     with one_thread():  # of the kernels, which are tested on threads where they are
         data, model = build(recipe["data"]["train"]), build(recipe["model"]).train()
         batch = collate([data[index] for index in range(len(data))])
         several = [gradients(model, batch) for _ in range(5)]
-    assert all(name in several[0] for name in ("encoders.lidar", "encoders.camera"))
+    assert trained <= several[0].keys()
     for other in several[1:]:
         for name, values in several[0].items():
             assert torch.equal(values, other[name]), name
