@@ -13,6 +13,7 @@ from alternate import compare, parsed
 
 
 def main() -> None:
+    """Print the milliseconds of each way."""
     options = parsed(__doc__ or "", repeats=31)
     import importlib.util
     from pathlib import Path
