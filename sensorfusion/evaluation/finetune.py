@@ -75,17 +75,22 @@ class Finetuned:
 
 
 def subset(count: int, fraction: float, seed: int) -> list[int]:
-    """Which of `count` samples have labels: at least one, drawn by the seed, ascending.
+    """Which of `count` samples have labels, drawn by the seed, ascending.
 
     Subsets of one seed are nested.
 
     Raises:
-        ConfigError: for a fraction outside (0, 1].
+        ConfigError: for a fraction outside (0, 1], or one of less than half a sample.
     """
     if not 0 < fraction <= 1:
         raise ConfigError(f"a label fraction of {fraction}", remedy="give a share, 1 % is 0.01")
-    order = generator(seed, count).permutation(count)
-    return sorted(order[: max(1, round(fraction * count))].tolist())
+    chosen = round(fraction * count)
+    if not chosen:
+        raise ConfigError(
+            f"{100 * fraction:g} % of {count} samples is less than half a sample",
+            remedy=f"give a fraction of at least {1 / count:.2g}, which is one",
+        )
+    return sorted(generator(seed, count).permutation(count)[:chosen].tolist())
 
 
 def finetune(

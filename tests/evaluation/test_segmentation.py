@@ -150,11 +150,13 @@ def test_augmented_scans_are_drawn_anew(encoder):
     assert seen[0] != seen[1]
 
 
-def test_labelled_subsets_are_nested_and_never_empty():
+def test_labelled_subsets_are_nested():
     assert subset(200, 0.01, 0) != subset(200, 0.01, 1)
     assert set(subset(200, 0.01, 0)) < set(subset(200, 0.1, 0))
     assert len(subset(200, 0.1, 0)) == 20
-    assert len(subset(10, 0.01, 0)) == 1
+    assert len(subset(96, 0.01, 0)) == 1
+    with pytest.raises(ConfigError, match=r"1 % of 10 samples(?s:.*)at least 0\.1"):
+        subset(10, 0.01, 0)
     assert subset(10, 1.0, 3) == list(range(10))
     with pytest.raises(ConfigError, match=r"0\.01"):
         subset(10, 0.0, 0)
