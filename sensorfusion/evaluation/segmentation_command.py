@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
-import difflib
 import os
 import shlex
 import sys
@@ -47,9 +45,11 @@ from sensorfusion.evaluation.segmentation_results import (
 )
 from sensorfusion.sample import Sample
 from sensorfusion.sensors.transform import apply_all, flat
+from sensorfusion.spelling import literal, nearest
 
 # Protocol -> the settings that it uses.
 PROTOCOLS = {"linear": ("linear",), "finetune": ("finetune", "scratch")}
+Changes = Mapping[str, Mapping[str, Any]]  # settings -> key -> value
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,8 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = shlex.join(["tools/segment.py", *given])
 
     def run() -> int:
-        _require_used(options.settings, options.protocol)
-        task = Task.of(RunFolder.open(options.run), options.settings)
+        task = Task.of(RunFolder.open(options.run), _changes(options.settings, options.protocol))
         path = Path(options.out or Path(options.run) / "segmentation") / RESULTS
         measured = read(path)
         for wanted in wanted_of(options, task, command):
@@ -168,17 +167,17 @@ class Task:
     linear: LinearSettings
     finetune: FinetuneSettings
     scratch: FinetuneSettings
-    changed: Mapping[str, Mapping[str, Any]]
+    changed: Changes
 
     @staticmethod
-    def of(run: RunFolder, changes: Sequence[str] = ()) -> Task:
+    def of(run: RunFolder, changed: Changes | None = None) -> Task:
         """The task of a run.
 
         Args:
-            changes: of the settings, "finetune.steps=200".
+            changed: settings in place of the config's.
 
         Raises:
-            ConfigError: when its config describes none, or for changes of what does not exist.
+            ConfigError: when its config describes none, or for settings that do not exist.
         """
         section = run.config.get("evaluation") or {}
         missing = [name for name in ("sensor", "train", "test") if name not in section]
@@ -189,9 +188,12 @@ class Task:
                 remedy="say evaluation=dict(sensor='lidar', train=dict(...), test=dict(...)) with "
                 "labelled data sets, as configs/quickstart.py does",
             )
-        changed = _changes(changes)
-        finetune = section.get("finetune", {})
-        scratch = section.get("scratch", finetune)
+        changed = changed or {}
+        # Before the data, which take time.
+        linear = _settings(LinearSettings, section.get("linear"), changed.get("linear"))
+        usual = section.get("finetune")
+        finetune = _settings(FinetuneSettings, usual, changed.get("finetune"))
+        scratch = _settings(FinetuneSettings, section.get("scratch", usual), changed.get("scratch"))
         steps = list(flat(built(section.get("augment", []), "evaluation.augment")))
 
         def augment(sample: Sample, generator: np.random.Generator) -> Sample:
@@ -203,9 +205,9 @@ class Task:
             cast(Dataset, built(section["train"], "evaluation.train")),
             cast(Dataset, built(section["test"], "evaluation.test")),
             augment if steps else None,
-            _settings(LinearSettings, {**section.get("linear", {}), **changed["linear"]}),
-            _settings(FinetuneSettings, {**finetune, **changed["finetune"]}),
-            _settings(FinetuneSettings, {**scratch, **changed["scratch"]}),
+            linear,
+            finetune,
+            scratch,
             changed,
         )
 
@@ -238,7 +240,7 @@ class Task:
         return tuple(
             f"{name}.{key}={value!r}"
             for name in PROTOCOLS[protocol]
-            for key, value in sorted(self.changed[name].items())
+            for key, value in sorted(self.changed.get(name, {}).items())
         )
 
     def encoder(self, start: str, seed: int) -> Encoder:
@@ -301,45 +303,39 @@ class Task:
         return segment(done.encoder, done.head, self.test, self.sensor, self.names)
 
 
-def _changes(given: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """`finetune.steps=200` as {"finetune": {"steps": 200}}."""
-    changes: dict[str, dict[str, Any]] = {"linear": {}, "finetune": {}, "scratch": {}}
+def _changes(given: Sequence[str], protocols: Sequence[str]) -> Changes:
+    """`finetune.steps=200` as {"finetune": {"steps": 200}}; refuses changes of what is unused."""
+    known = [name for names in PROTOCOLS.values() for name in names]
+    used = [name for protocol in protocols for name in PROTOCOLS[protocol]]
+    changes: dict[str, dict[str, Any]] = {}
     for change in given:
         path, equals, text = change.partition("=")
         name, dot, key = path.partition(".")
-        if not (equals and dot and key and name in changes):
+        if not (equals and dot and key and name in known):
             raise ConfigError(
                 f"--settings {change!r} is not NAME.KEY=VALUE",
-                remedy=f"NAME is one of {', '.join(changes)}, e.g. finetune.steps=200",
+                remedy=f"NAME is one of {', '.join(known)}, e.g. finetune.steps=200",
             )
-        try:
-            changes[name][key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            changes[name][key] = text
+        if name not in used:
+            raise ConfigError(
+                f"--settings {change} changes nothing that --protocol {' '.join(protocols)} uses",
+                remedy=f"change settings of {', '.join(used)}, or name another protocol",
+            )
+        changes.setdefault(name, {})[key] = literal(text)
     return changes
 
 
-def _require_used(changes: Sequence[str], protocols: Sequence[str]) -> None:
-    """Refuse changes of what is not measured."""
-    used = {name for protocol in protocols for name in PROTOCOLS[protocol]}
-    known = {name for names in PROTOCOLS.values() for name in names}
-    for change in changes:
-        if change.partition(".")[0] in known - used:
-            raise ConfigError(
-                f"--settings {change} changes nothing that --protocol {' '.join(protocols)} uses",
-                remedy=f"change settings of {', '.join(sorted(used))}, or name another protocol",
-            )
-
-
-def _settings(kind: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+def _settings(
+    kind: Callable[..., Any], of_config: Mapping[str, Any] | None, changed: Mapping[str, Any] | None
+) -> Any:
+    given = {**(of_config or {}), **(changed or {})}
     usual = asdict(kind())
     for name, value in given.items():
         if name not in usual:
-            near = difflib.get_close_matches(name, usual, n=1)
             raise ConfigError(
                 f"{kind.__name__} has no setting {name!r}",
                 where="evaluation",
-                remedy=f"did you mean {near[0]!r}?" if near else f"it has {', '.join(usual)}",
+                remedy=nearest(name, usual),
             )
         wanted = type(usual[name])
         if type(value) is not wanted and not (wanted is float and type(value) is int):

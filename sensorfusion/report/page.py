@@ -14,10 +14,11 @@ from typing import Any, cast
 
 import numpy as np
 
+from sensorfusion.checkpoint import read_document
 from sensorfusion.errors import DataError
 from sensorfusion.evaluation.run_folder import RunFolder
 from sensorfusion.evaluation.segmentation_results import RESULTS
-from sensorfusion.export import PretrainedEncoder
+from sensorfusion.export import DOCUMENT, PretrainedEncoder
 from sensorfusion.report.curves import curves
 from sensorfusion.report.payload import Payload, script_json
 from sensorfusion.report.predictions import predictions_payload
@@ -84,13 +85,12 @@ def _scene(run: RunFolder, number: int) -> Payload | None:
 def _model(run: RunFolder) -> list[Payload]:
     """What was trained: encoders with their sensors, then terms, each in a few words."""
     model = run.config["model"]
-    encoders = model.get("encoders") or {}
     sensors: Mapping[str, str] = model["sensors"]
     frozen = model.get("frozen") or ()
     found = [
         {
             "kind": "encoder",
-            "name": _short(_built(run, name) or encoders.get(name, {}).get("type", name)),
+            "name": _short(read_document(run.path / "encoders" / name, name=DOCUMENT)["type"]),
             "text": _listed([s for s, used in sensors.items() if used == name])
             + (", frozen" if name in frozen else ""),
         }
@@ -102,12 +102,6 @@ def _model(run: RunFolder) -> list[Payload]:
             {"kind": "term", "name": parts[0] or name, "text": parts[1] and f"by {parts[1]}"}
         )
     return found
-
-
-def _built(run: RunFolder, name: str) -> str | None:
-    """The class of a finished encoder; a config may name a function that makes it."""
-    described = _json(run.path / "encoders" / name / "encoder.json")
-    return described.get("type") if isinstance(described, dict) else None
 
 
 def _listed(names: list[str]) -> str:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 import torch
 from efficientnet_lite_pytorch import EfficientNet
@@ -17,7 +14,8 @@ from sensorfusion.encoders.efficientnet_lite_weights import (
     FILE,
     PACKAGE,
     efficientnet_lite_imagenet,
-    load_published,
+    installed_weights,
+    load_efficientnet_lite,
     published_name,
 )
 from sensorfusion.errors import CheckpointError, ConfigError
@@ -30,8 +28,7 @@ LAST = {2: 0, 4: 2, 8: 4, 16: 10, 32: 15}  # the published network's last block 
 
 @pytest.fixture(scope="module")
 def weights() -> dict[str, torch.Tensor]:
-    spec = importlib.util.find_spec(PACKAGE)
-    return load_weights(Path(spec.submodule_search_locations[0]) / FILE)
+    return load_weights(installed_weights())
 
 
 def images(size: tuple[int, int], count: int = 1) -> SensorBatch:
@@ -113,7 +110,7 @@ def test_weights_that_do_not_fit(change, message, weights) -> None:
     encoder = EfficientNetLite(size=(32, 32), stride=4)
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
     with pytest.raises(CheckpointError, match=message):
-        load_published(encoder, changed)
+        load_efficientnet_lite(encoder, changed)
     assert all(torch.equal(tensor, before[name]) for name, tensor in encoder.state_dict().items())
 
 
@@ -133,7 +130,9 @@ def test_a_file_that_was_changed(monkeypatch, tmp_path) -> None:
         efficientnet_lite_imagenet(size=(32, 32))
 
 
-@pytest.mark.parametrize("settings", [{"stride": 64}, {"size": (30, 32)}, {"size": (32, 0)}])
+@pytest.mark.parametrize(
+    "settings", [{"stride": 64}, {"size": (30, 32)}, {"size": (32, 0)}, {"patch": 0}]
+)
 def test_settings_that_cannot_be(settings) -> None:
     with pytest.raises(ConfigError, match=r"64|patches"):
         EfficientNetLite(**{"size": (32, 32), **settings})
